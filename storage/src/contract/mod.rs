@@ -1,0 +1,1 @@
+//! The contract suite: every promise of the store, run on every backend.

@@ -1,0 +1,24 @@
+//! The mail store of Gadwall.
+//!
+//! [`MailStore`] is the seam between the protocol engines and the backends. It knows mail: accounts,
+//! mailboxes, messages with UIDs, modseqs and flags, and a journal of changes. It deliberately knows
+//! no protocol, no sockets and no response texts; time and randomness are handed in.
+
+pub mod body;
+mod clock;
+pub mod contract;
+mod error;
+mod hints;
+pub mod memory;
+pub mod mime;
+mod model;
+pub mod sled;
+mod store;
+mod uidset;
+
+pub use clock::{Clock, Entropy, SystemClock, SystemEntropy, Timestamp};
+pub use error::{Result, StoreError, Subject};
+pub use hints::HintHub;
+pub use model::*;
+pub use store::*;
+pub use uidset::UidSet;

@@ -1,0 +1,13 @@
+//! MIME: a streaming scanner that finds the structure of a message while it is received, and what reads
+//! headers and decodes parts afterwards. Pure: bytes in, values out; no store, no protocol.
+
+mod decode;
+mod header;
+mod scanner;
+mod section;
+mod structure;
+
+pub use decode::*;
+pub use header::*;
+pub use scanner::*;
+pub use structure::*;
