@@ -1,1 +1,16 @@
-//! Placeholder.
+//! Gadwall, a mail server that catches everything: SMTP in; IMAP, POP3, web and REST out.
+//!
+//! The protocol engines (`imap`, `pop3`, `smtp`, `http`) never import each other and know no backend: they
+//! work on `dyn MailStore` and on what [`Services`] hands them. Only `main.rs` names a concrete backend.
+
+pub mod accounts;
+pub mod auth;
+pub mod http;
+pub mod imap;
+pub mod msgid;
+pub mod net;
+pub mod pop3;
+mod services;
+pub mod smtp;
+
+pub use services::{Env, Limits, Services};

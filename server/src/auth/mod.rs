@@ -1,0 +1,9 @@
+//! Who may come in: passwords, SASL, back-off. Shared by all engines; knows no protocol's syntax.
+
+mod authenticator;
+mod password;
+mod sasl;
+
+pub use authenticator::*;
+pub use password::*;
+pub use sasl::*;

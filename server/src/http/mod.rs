@@ -1,0 +1,39 @@
+//! The HTTP engine.
+
+use crate::Services;
+use crate::accounts::AccountDefaults;
+use std::sync::Arc;
+
+/// What the web and the API tell their users about the other doors.
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    pub defaults: AccountDefaults,
+    pub smtp: Endpoint,
+    pub imap: Endpoint,
+    pub pop3: Endpoint,
+    /// Base of every URL shown, without a final slash: `http://localhost:8025`.
+    pub web: String,
+    /// Whether an MX listener takes mail from the Internet.
+    pub mx_enabled: bool,
+    /// When set, `POST /user` and the account API want it as a bearer token.
+    pub api_key: Option<String>,
+    /// How many accounts one address may make in an hour.
+    pub accounts_per_hour: u32,
+}
+
+/// A door as a client is told to use it. `secure`: TLS from the first byte.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Endpoint {
+    pub host: String,
+    pub port: u16,
+    pub secure: bool,
+}
+
+/// All routes. `serving` turns true once every listener serves, and false again when the server drains.
+pub fn router(
+    _services: Arc<Services>,
+    _config: HttpConfig,
+    _serving: tokio::sync::watch::Receiver<bool>,
+) -> axum::Router {
+    unimplemented!()
+}

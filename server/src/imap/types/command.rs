@@ -1,0 +1,208 @@
+//! Commands (RFC 3501 §6 and the extensions' own).
+
+use super::{FetchItem, ListPattern, SearchKey, SequenceSet, StatusItem};
+use gadwall_storage::{FlagChange, Flags, MailboxName, SpecialUse, Timestamp};
+
+/// A tag: what the client names its command with. Only tag characters, at most 64 (a longer one is BAD).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tag(pub(in crate::imap) String);
+
+impl Tag {
+    /// `None` unless `text` is an RFC 3501 tag.
+    pub fn new(text: &str) -> Option<Self> {
+        let ok = !text.is_empty()
+            && text.len() <= 64
+            && text.bytes().all(|b| b.is_ascii_graphic() && !br#"(){%*"\+"#.contains(&b));
+        ok.then(|| Tag(text.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A command with its tag.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tagged {
+    pub tag: Tag,
+    pub command: Command,
+}
+
+/// Message numbers or UIDs: the `UID` prefix of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    Sequence,
+    Uid,
+}
+
+/// A mailbox as a client names it. What can't be a mailbox is still well-formed input (`SELECT ""`), so it
+/// gets `NO`, not `BAD`: hence the raw form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MailboxArg {
+    Name(MailboxName),
+    /// The name as sent, and why it can be none.
+    Invalid {
+        raw: Vec<u8>,
+        reason: &'static str,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    // Any state.
+    Capability,
+    Noop,
+    Logout,
+    /// RFC 2971; `None` for NIL.
+    Id(Option<Vec<(Vec<u8>, Option<Vec<u8>>)>>),
+
+    // Not authenticated.
+    StartTls,
+    /// `initial`: SASL-IR (RFC 4959), decoded; `=` is `Some(vec![])`.
+    Authenticate {
+        mechanism: String,
+        initial: Option<Vec<u8>>,
+    },
+    Login {
+        user: Vec<u8>,
+        password: Vec<u8>,
+    },
+
+    // Authenticated.
+    /// RFC 5161; names in capitals.
+    Enable(Vec<String>),
+    Select {
+        mailbox: MailboxArg,
+        params: SelectParams,
+        mode: SelectMode,
+    },
+    Create {
+        mailbox: MailboxArg,
+        special_use: Vec<SpecialUse>,
+    },
+    Delete {
+        mailbox: MailboxArg,
+    },
+    Rename {
+        from: MailboxArg,
+        to: MailboxArg,
+    },
+    Subscribe {
+        mailbox: MailboxArg,
+    },
+    Unsubscribe {
+        mailbox: MailboxArg,
+    },
+    List(ListCommand),
+    Lsub {
+        reference: Vec<u8>,
+        pattern: ListPattern,
+    },
+    Namespace,
+    Status {
+        mailbox: MailboxArg,
+        items: Vec<StatusItem>,
+    },
+    /// The end of an APPEND whose messages came as [`crate::imap::decode::Event::Append`] events.
+    AppendDone,
+    Idle,
+
+    // Selected.
+    Check,
+    Close,
+    Unselect,
+    /// `uids`: UID EXPUNGE (RFC 4315).
+    Expunge {
+        uids: Option<SequenceSet>,
+    },
+    Search(SearchCommand),
+    Fetch {
+        by: By,
+        set: SequenceSet,
+        items: Vec<FetchItem>,
+        modifiers: FetchModifiers,
+    },
+    Store {
+        by: By,
+        set: SequenceSet,
+        change: StoreChange,
+        unchanged_since: Option<u64>,
+    },
+    Copy {
+        by: By,
+        set: SequenceSet,
+        to: MailboxArg,
+    },
+    /// RFC 6851.
+    Move {
+        by: By,
+        set: SequenceSet,
+        to: MailboxArg,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SelectMode {
+    /// SELECT
+    ReadWrite,
+    /// EXAMINE
+    ReadOnly,
+}
+
+/// RFC 4466 §2.1 select parameters.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SelectParams {
+    /// RFC 7162 §3.1.8.
+    pub condstore: bool,
+}
+
+/// RFC 3501 §6.3.8; RFC 5258 and RFC 6154 add to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListCommand {
+    pub reference: Vec<u8>,
+    pub patterns: Vec<ListPattern>,
+    /// `RETURN (SPECIAL-USE ...)` and the selection options, in capitals, as sent; empty for plain LIST.
+    pub select: Vec<String>,
+    pub returns: Vec<ListReturn>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListReturn {
+    Subscribed,
+    Children,
+    SpecialUse,
+    Status(Vec<StatusItem>),
+}
+
+/// APPEND up to its message's literal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AppendHeader {
+    pub mailbox: MailboxArg,
+    pub flags: Flags,
+    pub date: Option<Timestamp>,
+    /// Announced size of the literal.
+    pub size: u64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchCommand {
+    pub by: By,
+    /// As named, in capitals; the decoder does not judge it.
+    pub charset: Option<String>,
+    /// The keys, all of which must match.
+    pub key: SearchKey,
+}
+
+/// RFC 4466 §2.4, RFC 7162 §3.1.4.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FetchModifiers {
+    pub changed_since: Option<u64>,
+}
+
+/// RFC 3501 §6.4.6.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoreChange {
+    pub flags: FlagChange,
+    /// `.SILENT`
+    pub silent: bool,
+}

@@ -1,0 +1,16 @@
+//! LIST patterns and STATUS items.
+
+/// A LIST or LSUB pattern, decoded to Unicode like a mailbox name; `%` and `*` keep their meaning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListPattern(pub String);
+
+/// RFC 3501 §6.3.10, RFC 7162 §3.1.7, RFC 8438, RFC 8474.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StatusItem {
+    Messages,
+    Recent,
+    UidNext,
+    UidValidity,
+    Unseen,
+    HighestModSeq,
+}

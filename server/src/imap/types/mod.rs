@@ -1,0 +1,13 @@
+//! Commands as types that cannot be wrong: what the decoder makes and the session executes.
+
+mod command;
+mod fetch;
+mod list;
+mod search;
+mod seqset;
+
+pub use command::*;
+pub use fetch::*;
+pub use list::*;
+pub use search::*;
+pub use seqset::*;

@@ -1,0 +1,46 @@
+//! Search keys (RFC 3501 §6.4.4). Derived keys (NEW, OLD, UNSEEN, ...) are expanded by the decoder.
+
+use super::SequenceSet;
+use gadwall_storage::{Keyword, SystemFlag};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SearchKey {
+    All,
+    /// All of them match.
+    And(Vec<SearchKey>),
+    Or(Box<SearchKey>, Box<SearchKey>),
+    Not(Box<SearchKey>),
+    /// Sequence numbers.
+    Sequence(SequenceSet),
+    Uid(SequenceSet),
+    Flag(SystemFlag),
+    Recent,
+    Keyword(Keyword),
+    Larger(u64),
+    Smaller(u64),
+    /// INTERNALDATE, by day, without time and zone.
+    Before(Day),
+    On(Day),
+    Since(Day),
+    /// The Date header, as above.
+    SentBefore(Day),
+    SentOn(Day),
+    SentSince(Day),
+    /// A field contains the text (in the command's charset, as sent); empty text: the field is there.
+    Header {
+        field: Vec<u8>,
+        text: Vec<u8>,
+    },
+    /// BCC, CC, FROM, SUBJECT, TO are `Header` too. BODY and TEXT:
+    Body(Vec<u8>),
+    Text(Vec<u8>),
+    /// RFC 7162 §3.1.5.
+    ModSeq(u64),
+    /// RFC 5032, seconds.
+    Older(u32),
+    Younger(u32),
+}
+
+/// A calendar day: days since 1970-01-01.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Day(pub i32);

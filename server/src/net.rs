@@ -1,0 +1,99 @@
+//! Sockets, handed in: tokio's in production, turmoil's in the simulation, pipes in tests.
+
+use async_trait::async_trait;
+use std::io;
+use std::net::SocketAddr;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+/// A byte stream in both directions.
+pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+
+/// A stream of any kind. Boxed once here instead of a type parameter everywhere.
+pub type BoxIo = Box<dyn Io>;
+
+/// Accepts connections.
+#[async_trait]
+pub trait Listener: Send {
+    async fn accept(&mut self) -> io::Result<(BoxIo, SocketAddr)>;
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+}
+
+/// Opens sockets.
+#[async_trait]
+pub trait Net: Send + Sync {
+    async fn bind(&self, addr: SocketAddr) -> io::Result<Box<dyn Listener>>;
+    /// Connects to a name or address.
+    async fn dial(&self, host: &str, port: u16) -> io::Result<BoxIo>;
+}
+
+/// Turns a plain stream into an encrypted one: STARTTLS and implicit TLS.
+#[async_trait]
+pub trait TlsUpgrade: Send + Sync {
+    async fn accept(&self, io: BoxIo) -> io::Result<(BoxIo, TlsInfo)>;
+}
+
+/// What was negotiated, for the session and for display.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsInfo {
+    /// `TLSv1.3`
+    pub version: String,
+    /// `TLS13_AES_256_GCM_SHA384`
+    pub cipher: String,
+    pub server_name: Option<String>,
+}
+
+/// One accepted connection, ready for an engine.
+pub struct Conn {
+    pub io: BoxIo,
+    /// The client's address (the balancer's client, once PROXY protocol was read).
+    pub peer: SocketAddr,
+    pub local: SocketAddr,
+    /// Set when the connection is encrypted from its first byte.
+    pub tls: Option<TlsInfo>,
+    /// Unique in this process; in every log line of the connection.
+    pub id: u64,
+    /// Cancelled when the server drains: finish the command in flight, say goodbye, return.
+    pub drain: CancellationToken,
+}
+
+impl Conn {
+    /// Whether a password may cross this connection: encrypted, or never leaving the machine.
+    pub fn is_private(&self) -> bool {
+        self.tls.is_some() || self.peer.ip().to_canonical().is_loopback()
+    }
+}
+
+/// The machine's own sockets.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TokioNet;
+
+struct TokioListener(tokio::net::TcpListener);
+
+#[async_trait]
+impl Listener for TokioListener {
+    async fn accept(&mut self) -> io::Result<(BoxIo, SocketAddr)> {
+        let (stream, peer) = self.0.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok((Box::new(stream), peer))
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+#[async_trait]
+#[allow(clippy::disallowed_methods)] // The one place that opens the machine's sockets.
+impl Net for TokioNet {
+    async fn bind(&self, addr: SocketAddr) -> io::Result<Box<dyn Listener>> {
+        Ok(Box::new(TokioListener(tokio::net::TcpListener::bind(addr).await?)))
+    }
+
+    async fn dial(&self, host: &str, port: u16) -> io::Result<BoxIo> {
+        let stream = tokio::net::TcpStream::connect((host, port)).await?;
+        stream.set_nodelay(true)?;
+        Ok(Box::new(stream))
+    }
+}

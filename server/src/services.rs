@@ -1,0 +1,78 @@
+//! What every engine is handed.
+
+use crate::auth::Authenticator;
+use crate::msgid::MessageIds;
+use crate::net::TlsUpgrade;
+use gadwall_storage::body::SpoolConfig;
+use gadwall_storage::{Clock, Entropy, MailStore, OpId};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Time and randomness. Deadlines and sleeps use `tokio::time`, which a simulation owns as well.
+#[derive(Clone)]
+pub struct Env {
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl Env {
+    /// A fresh operation id: one per received command that changes something.
+    pub fn op(&self) -> OpId {
+        OpId::mint(&*self.entropy)
+    }
+}
+
+/// Everything an engine works with. Shared by all connections of a process.
+pub struct Services {
+    pub store: Arc<dyn MailStore>,
+    pub env: Env,
+    pub auth: Arc<Authenticator>,
+    pub message_ids: MessageIds,
+    /// Present when a certificate is configured: only then is STARTTLS announced (an untrusted certificate
+    /// makes Nodemailer fail a send that would have worked in clear).
+    pub tls: Option<Arc<dyn TlsUpgrade>>,
+    pub spool: SpoolConfig,
+    pub limits: Limits,
+    /// The host name in greetings and Received lines.
+    pub hostname: String,
+}
+
+/// What one peer may cost.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Largest message, in bytes; what SIZE and APPENDLIMIT announce.
+    pub message_bytes: u64,
+    /// Recipients of one SMTP transaction.
+    pub recipients: usize,
+    /// Longest command line in bytes, IMAP's without literals.
+    pub line_bytes: usize,
+    /// Literals of one IMAP command together, APPEND's message apart.
+    pub literal_bytes: usize,
+    /// Commands in a row that fail before a connection is closed.
+    pub bad_commands: u32,
+    /// A connection that says nothing for so long is closed, before and after authentication.
+    pub unauthenticated_idle: Duration,
+    /// RFC 3501 §5.4: at least 30 minutes. RFC 1939 §3: at least 10 minutes. RFC 5321 §4.5.3.2.7: 5 minutes.
+    pub imap_idle: Duration,
+    pub pop3_idle: Duration,
+    pub smtp_idle: Duration,
+    /// A peer that takes nothing of what is sent for so long is dropped.
+    pub write_stall: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes: 50 << 20,
+            recipients: 1000,
+            line_bytes: 64 << 10,
+            literal_bytes: 1 << 20,
+            bad_commands: 20,
+            unauthenticated_idle: Duration::from_secs(60),
+            imap_idle: Duration::from_secs(31 * 60),
+            pop3_idle: Duration::from_secs(10 * 60),
+            smtp_idle: Duration::from_secs(5 * 60),
+            write_stall: Duration::from_secs(120),
+        }
+    }
+}
