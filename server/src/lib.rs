@@ -5,12 +5,17 @@
 
 pub mod accounts;
 pub mod auth;
+pub mod client;
+pub mod config;
 pub mod http;
 pub mod imap;
+pub mod listen;
 pub mod msgid;
 pub mod net;
 pub mod pop3;
+pub mod run;
 mod services;
 pub mod smtp;
+pub mod tls;
 
 pub use services::{Env, Limits, Services};

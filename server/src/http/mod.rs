@@ -1,5 +1,9 @@
 //! The HTTP engine.
 
+mod serve;
+
+pub use serve::serve;
+
 use crate::Services;
 use crate::accounts::AccountDefaults;
 use std::sync::Arc;

@@ -1,0 +1,34 @@
+//! One HTTP connection, driven by hyper.
+
+use crate::net::Conn;
+use axum::extract::ConnectInfo;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::time::Duration;
+
+/// How long a client may take to send a request's header, the first or the next one on a kept connection.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest header block, in bytes.
+const HEADER_LIMIT: usize = 64 << 10;
+
+/// Serves HTTP/1.1 on one connection until it ends or the server drains.
+pub async fn serve(conn: Conn, router: axum::Router) {
+    let router = router.layer(axum::Extension(ConnectInfo(conn.peer)));
+    let serving = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(HEADER_LIMIT)
+        .serve_connection(TokioIo::new(conn.io), TowerToHyperService::new(router));
+    let mut serving = std::pin::pin!(serving);
+    let result = tokio::select! {
+        biased;
+        result = &mut serving => result,
+        () = conn.drain.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(e) = result {
+        tracing::debug!(error = %e, "connection ended");
+    }
+}
