@@ -58,8 +58,7 @@ pub async fn start(
 ) -> Result<Running, StartError> {
     let mut bound = Vec::new();
     for &(door, addr) in &config.doors {
-        let listener =
-            net.bind(addr).await.map_err(|error| StartError::Bind { door, addr, error })?;
+        let listener = net.bind(addr).await.map_err(|error| StartError::Bind { door, addr, error })?;
         let addr = listener.local_addr().map_err(|error| StartError::Bind { door, addr, error })?;
         bound.push((door, addr, listener));
     }
@@ -81,7 +80,8 @@ pub async fn start(
         store,
         env,
     });
-    let catchall = if config.accept_anything { Some(catchall_account(&services, &config).await?) } else { None };
+    let catchall =
+        if config.accept_anything { Some(catchall_account(&services, &config).await?) } else { None };
 
     let http = http_config(&config, &addresses);
     let (serving, is_serving) = watch::channel(false);
