@@ -16,7 +16,7 @@ pub mod sled;
 mod store;
 mod uidset;
 
-pub use clock::{Clock, Entropy, SystemClock, SystemEntropy, Timestamp};
+pub use clock::{Clock, Entropy, ManualClock, SeededEntropy, SystemClock, SystemEntropy, Timestamp};
 pub use error::{Result, StoreError, Subject};
 pub use hints::HintHub;
 pub use model::*;
