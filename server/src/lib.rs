@@ -16,6 +16,7 @@ pub mod pop3;
 pub mod run;
 mod services;
 pub mod smtp;
+pub mod time;
 pub mod tls;
 
 pub use services::{Env, Limits, Services};
