@@ -1,1 +1,90 @@
-fn main() {}
+//! Benchmarks of Gadwall: one subcommand a scenario, against the release binary as a user runs it.
+//!
+//! Every figure is printed with its conditions. Machines are shared and noisy: compare within one run.
+
+#![allow(clippy::disallowed_methods)] // A load generator lives in real time and on real sockets.
+
+mod client;
+mod load;
+mod report;
+mod scenario;
+mod server;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "gadwall-bench", version, about = "Benchmarks of Gadwall, one subcommand a scenario")]
+struct Cli {
+    /// The server to measure
+    #[arg(long, global = true, default_value = "target/release/gadwall", value_name = "FILE")]
+    binary: PathBuf,
+    /// Where to put its store: on the disk to be measured [default: the temporary directory]
+    #[arg(long, global = true, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Write the figures as JSON too
+    #[arg(long, global = true, value_name = "FILE")]
+    json: Option<PathBuf>,
+    #[command(subcommand)]
+    scenario: Scenario,
+}
+
+#[derive(Subcommand)]
+enum Scenario {
+    /// SMTP ingest, each 250 after fsync
+    Ingest(scenario::ingest::Args),
+    /// IMAP FETCH of a whole mailbox
+    Fetch(scenario::fetch::Args),
+    /// Memory of an idle server, and of one with idle IMAP connections
+    Idle(scenario::idle::Args),
+    /// Memory and list page after many messages
+    Many(scenario::many::Args),
+    /// Time from start to ready
+    Startup(scenario::startup::Args),
+    /// Everything above with its defaults
+    All,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let place = server::Place { binary: cli.binary.clone(), dir: cli.dir.clone() };
+    match run(&cli.scenario, &place).await {
+        Ok(report) => {
+            report.print();
+            match cli.json.as_deref().map(|file| report.write_json(file)) {
+                Some(Err(e)) => fail(&e.to_string()),
+                _ => ExitCode::SUCCESS,
+            }
+        }
+        Err(e) => fail(&e.to_string()),
+    }
+}
+
+fn fail(why: &str) -> ExitCode {
+    eprintln!("gadwall-bench: {why}");
+    ExitCode::FAILURE
+}
+
+async fn run(scenario: &Scenario, place: &server::Place) -> std::io::Result<report::Report> {
+    let mut report = report::Report::new(place)?;
+    match scenario {
+        Scenario::Ingest(args) => scenario::ingest::run(place, args, &mut report).await?,
+        Scenario::Fetch(args) => scenario::fetch::run(place, args, &mut report).await?,
+        Scenario::Idle(args) => scenario::idle::run(place, args, &mut report).await?,
+        Scenario::Many(args) => scenario::many::run(place, args, &mut report).await?,
+        Scenario::Startup(args) => scenario::startup::run(place, args, &mut report).await?,
+        Scenario::All => {
+            scenario::startup::run(place, &Default::default(), &mut report).await?;
+            scenario::idle::run(place, &Default::default(), &mut report).await?;
+            for size in [4096, 51200] {
+                let args = scenario::ingest::Args { size, ..Default::default() };
+                scenario::ingest::run(place, &args, &mut report).await?;
+            }
+            scenario::fetch::run(place, &Default::default(), &mut report).await?;
+            scenario::many::run(place, &Default::default(), &mut report).await?;
+        }
+    }
+    Ok(report)
+}

@@ -1,0 +1,148 @@
+//! The smallest clients that can make load: SMTP, IMAP, HTTP.
+
+use crate::server::Account;
+use base64::Engine;
+use std::io;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+async fn dial(port: u16) -> io::Result<BufReader<TcpStream>> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.set_nodelay(true)?;
+    Ok(BufReader::with_capacity(64 << 10, stream))
+}
+
+fn unexpected(reply: &str) -> io::Error {
+    io::Error::other(format!("unexpected reply: {}", reply.trim_end()))
+}
+
+/// A logged-in SMTP connection.
+pub struct Smtp {
+    io: BufReader<TcpStream>,
+    line: String,
+}
+
+impl Smtp {
+    pub async fn login(port: u16, account: &Account) -> io::Result<Smtp> {
+        let mut smtp = Smtp { io: dial(port).await?, line: String::new() };
+        smtp.reply("220").await?;
+        smtp.say("EHLO bench.example\r\n", "250").await?;
+        let token = format!("\0{}\0{}", account.user, account.pass);
+        let token = base64::engine::general_purpose::STANDARD.encode(token);
+        smtp.say(&format!("AUTH PLAIN {token}\r\n"), "235").await?;
+        Ok(smtp)
+    }
+
+    /// Sends one message, dot-stuffed already and ended with CRLF, as a pipelining client does.
+    pub async fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        self.say("MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n", "250").await?;
+        self.reply("250").await?;
+        self.reply("354").await?;
+        self.io.get_mut().write_all(message).await?;
+        self.say(".\r\n", "250").await
+    }
+
+    async fn say(&mut self, text: &str, expect: &str) -> io::Result<()> {
+        self.io.get_mut().write_all(text.as_bytes()).await?;
+        self.reply(expect).await
+    }
+
+    async fn reply(&mut self, expect: &str) -> io::Result<()> {
+        loop {
+            self.line.clear();
+            if self.io.read_line(&mut self.line).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if self.line.as_bytes().get(3) != Some(&b'-') {
+                break;
+            }
+        }
+        if self.line.starts_with(expect) { Ok(()) } else { Err(unexpected(&self.line)) }
+    }
+}
+
+/// A logged-in IMAP connection.
+pub struct Imap {
+    io: BufReader<TcpStream>,
+    line: Vec<u8>,
+}
+
+impl Imap {
+    pub async fn login(port: u16, account: &Account) -> io::Result<Imap> {
+        let mut imap = Imap { io: dial(port).await?, line: Vec::new() };
+        imap.read_line().await?;
+        imap.command(&format!("LOGIN {} {}", account.user, account.pass)).await?;
+        Ok(imap)
+    }
+
+    /// Runs a command to its tagged OK; how many bytes came.
+    pub async fn command(&mut self, command: &str) -> io::Result<u64> {
+        self.io.get_mut().write_all(format!("t {command}\r\n").as_bytes()).await?;
+        let mut bytes = 0;
+        loop {
+            bytes += self.read_line().await? as u64;
+            if self.line.starts_with(b"t ") {
+                let ok = self.line.starts_with(b"t OK");
+                return if ok { Ok(bytes) } else { Err(unexpected(&String::from_utf8_lossy(&self.line))) };
+            }
+            bytes += self.skip_literal().await?;
+        }
+    }
+
+    /// Starts IDLE and waits until the server has said that it listens.
+    pub async fn idle(&mut self) -> io::Result<()> {
+        self.io.get_mut().write_all(b"i IDLE\r\n").await?;
+        while !self.line.starts_with(b"+") {
+            self.read_line().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for one untagged response.
+    pub async fn heard(&mut self) -> io::Result<()> {
+        self.read_line().await.map(|_| ())
+    }
+
+    async fn read_line(&mut self) -> io::Result<usize> {
+        self.line.clear();
+        match self.io.read_until(b'\n', &mut self.line).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            n => Ok(n),
+        }
+    }
+
+    async fn skip_literal(&mut self) -> io::Result<u64> {
+        let Some(text) = self.line.strip_suffix(b"}\r\n") else { return Ok(0) };
+        let open = text.iter().rposition(|b| *b == b'{');
+        let size = open.and_then(|at| std::str::from_utf8(&text[at + 1..]).ok()?.parse::<u64>().ok());
+        let Some(size) = size else { return Ok(0) };
+        tokio::io::copy(&mut (&mut self.io).take(size), &mut tokio::io::sink()).await
+    }
+}
+
+/// Posts JSON; the answer's body.
+pub async fn http_post(port: u16, path: &str, body: &str) -> io::Result<Vec<u8>> {
+    let head = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    http("POST", port, path, &head, body).await
+}
+
+/// Gets a page with Basic authentication.
+pub async fn http_get(port: u16, path: &str, account: &Account) -> io::Result<Vec<u8>> {
+    let token =
+        base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", account.user, account.pass));
+    http("GET", port, path, &format!("Authorization: Basic {token}\r\n"), "").await
+}
+
+async fn http(method: &str, port: u16, path: &str, head: &str, body: &str) -> io::Result<Vec<u8>> {
+    let mut io = dial(port).await?;
+    let request = format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\n{head}\r\n{body}");
+    io.get_mut().write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    io.read_to_end(&mut answer).await?;
+    let split = answer.windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + 4);
+    let ok = answer.get(9..12) == Some(b"200");
+    match split {
+        Some(at) if ok => Ok(answer.split_off(at)),
+        _ => Err(unexpected(&String::from_utf8_lossy(&answer[..answer.len().min(300)]))),
+    }
+}

@@ -1,0 +1,64 @@
+//! Figures with their conditions: a table for people, JSON for programs.
+
+use crate::server::Place;
+use serde::Serialize;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+/// All figures of one run.
+#[derive(Serialize)]
+pub struct Report {
+    /// Processors, memory and durability under which all of it was measured.
+    conditions: String,
+    figures: Vec<Figure>,
+}
+
+#[derive(Serialize)]
+struct Figure {
+    scenario: String,
+    what: String,
+    value: f64,
+    unit: &'static str,
+}
+
+impl Report {
+    pub fn new(place: &Place) -> io::Result<Report> {
+        let cores = std::thread::available_parallelism()?;
+        let fsyncs = place.syncs_per_second()?;
+        let conditions = format!(
+            "{cores} cores; sled store, 250/OK after fsync (group commit); on this disk a bare 4 KiB append + \
+             fdatasync, one after the other: {fsyncs:.0}/s"
+        );
+        Ok(Report { conditions, figures: Vec::new() })
+    }
+
+    pub fn add(&mut self, scenario: &str, what: impl Into<String>, value: f64, unit: &'static str) {
+        let what = what.into();
+        eprintln!("{scenario}: {what}: {value:.1} {unit}");
+        self.figures.push(Figure { scenario: scenario.into(), what, value, unit });
+    }
+
+    /// The median, 99th and 99.9th percentile of latencies.
+    pub fn add_latencies(&mut self, scenario: &str, what: &str, mut all: Vec<Duration>) {
+        all.sort();
+        for (name, part) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)] {
+            let at = ((all.len() as f64 * part) as usize).min(all.len().saturating_sub(1));
+            if let Some(value) = all.get(at) {
+                self.add(scenario, format!("{what} {name}"), value.as_secs_f64() * 1e3, "ms");
+            }
+        }
+    }
+
+    pub fn print(&self) {
+        println!("{}\n", self.conditions);
+        println!("| scenario | figure | value |\n|---|---|---:|");
+        for f in &self.figures {
+            println!("| {} | {} | {:.1} {} |", f.scenario, f.what, f.value, f.unit);
+        }
+    }
+
+    pub fn write_json(&self, file: &Path) -> io::Result<()> {
+        std::fs::write(file, serde_json::to_vec_pretty(self)?)
+    }
+}

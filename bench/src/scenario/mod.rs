@@ -1,0 +1,7 @@
+//! The scenarios.
+
+pub mod fetch;
+pub mod idle;
+pub mod ingest;
+pub mod many;
+pub mod startup;
