@@ -1,0 +1,158 @@
+//! UIDs and modseqs become visible in order, whoever writes at once.
+
+use crate::contract::*;
+use crate::*;
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+
+const WRITERS: usize = 4;
+const ROUNDS: usize = 25;
+
+/// Writers that append, flag and expunge in one mailbox at once.
+fn writers(w: &World, at: MailboxRef) -> Vec<JoinHandle<()>> {
+    let write = |n: usize| {
+        let (store, entropy) = (w.shared(), w.entropy.clone());
+        tokio::spawn(async move {
+            let op = || OpId::mint(&*entropy);
+            for round in 0..ROUNDS {
+                let text = format!("writer {n} round {round}");
+                let new = (0..1 + round % 3).map(|_| message(text.as_bytes())).collect();
+                let mine: UidSet = store.append(op(), at, new).await.unwrap().uids.into_iter().collect();
+                let seen = add(&[SystemFlag::Seen]);
+                match round % 4 {
+                    1 => _ = store.set_flags(op(), at, &mine, &seen, None).await.unwrap(),
+                    2 => _ = store.expunge(op(), at, &mine, Which::All).await.unwrap(),
+                    3 => _ = store.set_flags(op(), at, &UidSet::all(), &seen, None).await.unwrap(),
+                    _ => {}
+                }
+            }
+        })
+    };
+    (0..WRITERS).map(write).collect()
+}
+
+async fn finish(writers: Vec<JoinHandle<()>>) {
+    for writer in writers {
+        writer.await.expect("a writer finds nothing wrong");
+    }
+}
+
+pub async fn no_uid_appears_behind_one_that_was_seen(w: &mut World) {
+    let at = w.user("ann").await.inbox;
+    let writers = writers(w, at);
+    let (mut known, mut highest, mut next) = (UidSet::new(), 0, 1);
+    while !writers.iter().all(JoinHandle::is_finished) {
+        let (mailbox, there) = w.store().uids(at).await.unwrap();
+        let late = there.difference(&known);
+        assert!(
+            late.first().is_none_or(|uid| uid.get() > highest),
+            "{late:?} appeared after {highest} was seen"
+        );
+        let uidnext = mailbox.uidnext.map_or(0, Uid::get);
+        assert!(uidnext >= next, "uidnext never goes back");
+        assert!(late.first().is_none_or(|uid| uid.get() >= next), "a UID below a uidnext that was told");
+        assert!(there.last().is_none_or(|uid| uid.get() < uidnext), "uidnext is above all there are");
+        assert_eq!(mailbox.messages, there.len(), "the mailbox is that of the same moment");
+        highest = highest.max(there.last().map_or(0, Uid::get));
+        (known, next) = (known.union(&there), uidnext);
+        tokio::task::yield_now().await;
+    }
+    finish(writers).await;
+}
+
+pub async fn no_change_appears_behind_a_modseq_that_was_seen(w: &mut World) {
+    let at = w.user("ann").await.inbox;
+    let writers = writers(w, at);
+    // The client only ever asks for what came after what it has seen: what appears behind that it misses for good.
+    let mut client = Client { through: 1, ..Client::default() };
+    while !writers.iter().all(JoinHandle::is_finished) {
+        client.apply(&w.delta(at, client.through).await);
+        tokio::task::yield_now().await;
+    }
+    finish(writers).await;
+    client.apply(&w.delta(at, client.through).await);
+    assert_eq!(client, Client::of(&w.list(at).await, w.modseq(at).await));
+}
+
+pub async fn a_mailbox_is_listed_as_of_one_moment(w: &mut World) {
+    let at = w.user("ann").await.inbox;
+    w.append(at, &["1", "2", "3", "4"]).await;
+    let toggler = {
+        let (store, entropy) = (w.shared(), w.entropy.clone());
+        tokio::spawn(async move {
+            for round in 0..40 {
+                let change = if round % 2 == 0 { FlagChange::Add } else { FlagChange::Remove };
+                let change = change(flags(&[SystemFlag::Flagged], &[]));
+                store.set_flags(OpId::mint(&*entropy), at, &UidSet::all(), &change, None).await.unwrap();
+            }
+        })
+    };
+    while !toggler.is_finished() {
+        let all = w.list(at).await;
+        assert!(all.windows(2).all(|m| m[0].modseq == m[1].modseq && m[0].flags == m[1].flags), "{all:?}");
+        let delta = w.delta(at, 2).await;
+        assert!(delta.changed.iter().all(|m| m.modseq == delta.through), "a delta is of one moment as well");
+        tokio::task::yield_now().await;
+    }
+    toggler.await.unwrap();
+}
+
+pub async fn writers_at_once_lose_nothing_and_leave_no_gap(w: &mut World) {
+    let ann = w.user("ann").await;
+    let at = ann.inbox;
+    let before = w.modseq(at).await;
+    let tasks: Vec<_> = (0..8)
+        .map(|n| {
+            let (store, entropy) = (w.shared(), w.entropy.clone());
+            tokio::spawn(async move {
+                let mut taken = Vec::new();
+                for round in 0..10 {
+                    let text = format!("{n} {round}");
+                    let op = OpId::mint(&*entropy);
+                    let appended = store.append(op, at, vec![message(text.as_bytes())]).await.unwrap();
+                    taken.push((appended.uids[0], appended.modseq.get(), text));
+                }
+                taken
+            })
+        })
+        .collect();
+    let mut all = Vec::new();
+    for task in tasks {
+        let taken = task.await.unwrap();
+        assert!(taken.windows(2).all(|t| t[0].0 < t[1].0 && t[0].1 < t[1].1));
+        all.extend(taken);
+    }
+    all.sort();
+    assert_eq!(all.iter().map(|t| t.0.get()).collect::<Vec<_>>(), (1..=80).collect::<Vec<_>>());
+    assert_eq!(all.iter().map(|t| t.1).collect::<Vec<_>>(), (before + 1..=before + 80).collect::<Vec<_>>());
+    for (uid, modseq, text) in all {
+        assert_eq!(w.bytes(at, uid).await, text.as_bytes());
+        assert_eq!(w.one(at, uid).await.modseq.get(), modseq);
+    }
+}
+
+pub async fn what_was_acknowledged_is_visible_to_everybody(w: &mut World) {
+    let at = w.user("ann").await.inbox;
+    let tasks: Vec<_> = (0..6)
+        .map(|_| {
+            let (store, entropy): (Arc<dyn MailStore>, _) = (w.shared(), w.entropy.clone());
+            tokio::spawn(async move {
+                for _ in 0..10 {
+                    let op = OpId::mint(&*entropy);
+                    let appended = store.append(op, at, vec![message(b"x")]).await.unwrap();
+                    let (mailbox, there) = store.uids(at).await.unwrap();
+                    assert!(there.contains(appended.uids[0]) && mailbox.modseq >= appended.modseq);
+                    let Changes::Delta(delta) =
+                        store.changes_since(at, appended.modseq.get() - 1).await.unwrap()
+                    else {
+                        panic!("the journal reaches back that far");
+                    };
+                    assert!(delta.changed.iter().any(|m| m.uid == appended.uids[0]));
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}

@@ -1,0 +1,3 @@
+//! The contract, on the memory backend.
+
+gadwall_storage::contract_suite!(gadwall_storage::contract::MemoryBackend);
