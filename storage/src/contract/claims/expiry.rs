@@ -157,6 +157,7 @@ pub async fn many_messages_go_in_bounded_rounds(w: &mut World) {
     let to = w.create(ann, "a").await;
     w.append(ann.inbox, &vec!["x"; 1_200]).await;
     w.store().copy(w.op(), ann.inbox, &UidSet::all(), to.mailbox).await.unwrap();
+    let mut client = Client::of(&w.list(to).await, w.modseq(to).await);
     w.clock.advance(7 * DAY);
     let mut expired = 0;
     loop {
@@ -173,9 +174,8 @@ pub async fn many_messages_go_in_bounded_rounds(w: &mut World) {
     }
     let stats = w.store().stats().await.unwrap();
     assert_eq!((stats.messages, stats.bytes, w.used(ann).await), (0, 0, 0));
-    let mut client = Client { through: 1, ..Client::default() };
-    client.apply(&w.delta(to, 0).await);
-    assert!(client.messages.is_empty());
+    client.apply(&w.delta(to, client.through).await);
+    assert!(client.messages.is_empty(), "a client that follows hears of all of it");
 }
 
 pub async fn sweeps_at_once_expire_each_message_once(w: &mut World) {
