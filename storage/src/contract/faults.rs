@@ -1,1 +1,0 @@
-//! Negative controls (being written).
