@@ -23,24 +23,7 @@ impl Scanner {
 
 /// The structure of a message that is at hand whole.
 pub fn scan(message: &[u8]) -> Structure {
-    use super::structure::*;
-    Structure {
-        size: message.len() as u64,
-        envelope: Default::default(),
-        preview: String::new(),
-        root: Part {
-            header: 0..0,
-            body: 0..0,
-            lines: 0,
-            content_type: Default::default(),
-            encoding: String::new(),
-            id: None,
-            description: None,
-            md5: None,
-            disposition: None,
-            language: vec![],
-            location: None,
-            content: Content::Leaf,
-        },
-    }
+    let mut scanner = Scanner::new();
+    scanner.push(message);
+    scanner.finish()
 }
