@@ -3,6 +3,7 @@
 //!
 //! Knows no backend: a backend stores chunks under the [`BlobId`](crate::BlobId)s of a [`Manifest`].
 
+mod base64_piece;
 mod chunk;
 mod manifest;
 mod reader;
@@ -12,3 +13,6 @@ pub use chunk::*;
 pub use manifest::*;
 pub use reader::*;
 pub use staged::*;
+
+#[cfg(test)]
+mod tests;
