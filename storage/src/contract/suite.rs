@@ -67,6 +67,8 @@ macro_rules! __contract_claims {
                 bytes_come_back_exactly
                 bytes_of_a_batch_come_back_exactly
                 large_messages_come_back_exactly
+                a_message_that_was_spooled_comes_back_exactly
+                a_read_gives_no_more_than_about_a_chunk
                 any_range_can_be_read
                 reads_end_where_the_body_ends
                 an_open_body_outlives_its_message
@@ -195,6 +197,7 @@ macro_rules! __contract_claims {
                 an_id_is_good_for_one_set_of_arguments_only
                 a_refusal_is_not_recorded
                 retries_that_overlap_happen_once
+                a_repetition_is_answered_though_all_it_was_about_is_gone
             }
             order {
                 no_uid_appears_behind_one_that_was_seen
@@ -202,6 +205,8 @@ macro_rules! __contract_claims {
                 a_mailbox_is_listed_as_of_one_moment
                 writers_at_once_lose_nothing_and_leave_no_gap
                 what_was_acknowledged_is_visible_to_everybody
+                moves_in_both_directions_at_once_come_to_an_end_and_lose_nothing
+                what_is_deleted_under_its_writers_is_gone_with_all_they_wrote
             }
             quota {
                 quota_is_exact_to_the_byte
@@ -231,6 +236,7 @@ macro_rules! __contract_claims {
                 expunge_takes_the_deleted_ones_or_all
                 an_expunge_of_nothing_changes_nothing
                 a_batch_is_all_or_nothing
+                ten_thousand_messages_are_one_batch
             }
         }
     };

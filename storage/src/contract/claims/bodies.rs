@@ -1,5 +1,6 @@
 //! The bytes of a message come back as they were.
 
+use crate::body::{CHUNK_LEN, Ingest, SpoolConfig};
 use crate::contract::*;
 use crate::*;
 
@@ -134,6 +135,41 @@ pub async fn large_messages_come_back_exactly(w: &mut World) {
         let uid = w.append_bytes(at, sample).await;
         assert!(w.bytes(at, uid).await == *sample, "a message of {} bytes came back otherwise", sample.len());
     }
+}
+
+pub async fn a_message_that_was_spooled_comes_back_exactly(w: &mut World) {
+    let at = w.user("ann").await.inbox;
+    let directory = tempfile::tempdir().expect("a directory for temporary files");
+    let spool = SpoolConfig {
+        memory_limit_bytes: 1_000,
+        directory: Some(directory.path().into()),
+        ..SpoolConfig::default()
+    };
+    for text in
+        [with_attachment(&["a", "b"]), b"x".repeat(1_000), b"x".repeat(1_001), b"\r\n".repeat(200_000)]
+    {
+        let mut ingest = Ingest::new(&spool);
+        text.chunks(7_777).for_each(|piece| ingest.write(piece).expect("there is room"));
+        let new = NewMessage { body: ingest.finish().expect("all of it came"), ..message(b"") };
+        let uid = w.store().append(w.op(), at, vec![new]).await.unwrap().uids[0];
+        assert!(w.bytes(at, uid).await == text);
+        assert_eq!(w.one(at, uid).await.structure.as_deref(), Some(&crate::mime::scan(&text)));
+    }
+}
+
+pub async fn a_read_gives_no_more_than_about_a_chunk(w: &mut World) {
+    let at = w.user("ann").await.inbox;
+    let text = with_attachment(&["a", "b", "c"]);
+    let uid = w.append_bytes(at, &text).await;
+    let mut body = w.store().body(at, uid).await.unwrap();
+    let mut read = 0;
+    while read < body.size() {
+        let piece = body.read_at(read, usize::MAX).await.unwrap();
+        // Encoding a chunk again makes it longer by a third and the line ends.
+        assert!((1..=CHUNK_LEN * 3 / 2).contains(&piece.len()), "{} bytes at once", piece.len());
+        read += piece.len() as u64;
+    }
+    assert_eq!(read, text.len() as u64);
 }
 
 pub async fn any_range_can_be_read(w: &mut World) {

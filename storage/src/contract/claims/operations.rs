@@ -40,6 +40,13 @@ pub async fn update_account_happens_once(w: &mut World) {
     let ann = w.user("ann").await;
     let update = AccountUpdate { name: Some("Ann".into()), ..AccountUpdate::default() };
     happens_once(w, ann, async |op| w.store().update_account(op, ann.id, update.clone()).await).await;
+    // A late repetition does not undo what came after it.
+    let op = w.op();
+    w.store().update_account(op, ann.id, update.clone()).await.unwrap();
+    let later = AccountUpdate { name: Some("Anna".into()), ..AccountUpdate::default() };
+    w.store().update_account(w.op(), ann.id, later).await.unwrap();
+    w.store().update_account(op, ann.id, update).await.unwrap();
+    assert_eq!(w.store().account(ann.id).await.unwrap().name, "Anna");
 }
 
 pub async fn delete_account_happens_once(w: &mut World) {
@@ -241,4 +248,25 @@ pub async fn retries_that_overlap_happen_once(w: &mut World) {
         assert!(answers.windows(2).all(|a| a[0] == a[1]), "all hear of the same outcome");
         assert_eq!((w.uids(ann.inbox).await.len(), w.uids(to).await.len()), (round, round));
     }
+}
+
+pub async fn a_repetition_is_answered_though_all_it_was_about_is_gone(w: &mut World) {
+    let ann = w.user("ann").await;
+    let a = w.create(ann, "a").await;
+    let (append, copy, flag) = (w.op(), w.op(), w.op());
+    let (all, seen) = (UidSet::all(), add(&[SystemFlag::Seen]));
+    let appended = w.store().append(append, a, vec![message(b"1")]).await.unwrap();
+    let copied = w.store().copy(copy, a, &all, ann.inbox.mailbox).await.unwrap();
+    let stored = w.store().set_flags(flag, a, &all, &seen, None).await.unwrap();
+    w.store().delete_mailbox(w.op(), a).await.unwrap();
+    for account_is_gone in [false, true] {
+        if account_is_gone {
+            w.store().delete_account(w.op(), ann.id).await.unwrap();
+            w.sweep().await;
+        }
+        assert_eq!(w.store().append(append, a, vec![message(b"1")]).await.as_ref(), Ok(&appended));
+        assert_eq!(w.store().copy(copy, a, &all, ann.inbox.mailbox).await.as_ref(), Ok(&copied));
+        assert_eq!(w.store().set_flags(flag, a, &all, &seen, None).await.as_ref(), Ok(&stored));
+    }
+    assert_eq!(w.store().stats().await.unwrap().messages, 0);
 }

@@ -156,3 +156,64 @@ pub async fn what_was_acknowledged_is_visible_to_everybody(w: &mut World) {
         task.await.unwrap();
     }
 }
+
+pub async fn moves_in_both_directions_at_once_come_to_an_end_and_lose_nothing(w: &mut World) {
+    let ann = w.user("ann").await;
+    let (a, b) = (ann.inbox, w.create(ann, "b").await);
+    w.append(a, &["x"; 10]).await;
+    w.append(b, &["x"; 10]).await;
+    let tasks: Vec<_> = (0..6)
+        .map(|i| {
+            let (store, entropy) = (w.shared(), w.entropy.clone());
+            let (from, to) = if i % 2 == 0 { (a, b) } else { (b, a) };
+            tokio::spawn(async move {
+                for _ in 0..8 {
+                    let some: UidSet = store.uids(from).await.unwrap().1.iter().take(3).collect();
+                    store.move_messages(OpId::mint(&*entropy), from, &some, to.mailbox).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    finish(tasks).await;
+    assert_eq!(w.uids(a).await.len() + w.uids(b).await.len(), 20);
+    assert_eq!((w.used(ann).await, w.store().stats().await.unwrap().messages), (20, 20));
+}
+
+pub async fn what_is_deleted_under_its_writers_is_gone_with_all_they_wrote(w: &mut World) {
+    let (ann, ben) = (w.user("ann").await, w.user("ben").await);
+    let a = w.create(ann, "a").await;
+    w.append(ann.inbox, &["1", "2", "3"]).await;
+    let tasks: Vec<_> = (0..6)
+        .map(|i| {
+            let (store, entropy) = (w.shared(), w.entropy.clone());
+            let at = if i % 2 == 0 { a } else { ben.inbox };
+            tokio::spawn(async move {
+                for round in 0..20 {
+                    let op = OpId::mint(&*entropy);
+                    let outcome = match round % 4 {
+                        0 if at == a => store.copy(op, ann.inbox, &UidSet::all(), a.mailbox).await.map(drop),
+                        _ => store.append(op, at, vec![message(b"x")]).await.map(drop),
+                    };
+                    assert!(
+                        outcome.is_ok() || matches!(outcome, Err(StoreError::NotFound(_))),
+                        "{outcome:?}"
+                    );
+                }
+            })
+        })
+        .collect();
+    while w
+        .store()
+        .changes_since(ben.inbox, 4)
+        .await
+        .is_ok_and(|c| matches!(c, Changes::Delta(d) if d.changed.is_empty()))
+    {
+        tokio::task::yield_now().await;
+    }
+    w.store().delete_mailbox(w.op(), a).await.unwrap();
+    w.store().delete_account(w.op(), ben.id).await.unwrap();
+    finish(tasks).await;
+    w.sweep().await;
+    let stats = w.store().stats().await.unwrap();
+    assert_eq!((w.used(ann).await, stats.messages, stats.bytes, stats.accounts), (3, 3, 3, 1));
+}

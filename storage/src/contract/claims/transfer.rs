@@ -221,3 +221,19 @@ pub async fn a_batch_is_all_or_nothing(w: &mut World) {
     assert_eq!((stored.messages.len(), stored.modseq.get()), (1_000, 3));
     assert_eq!((w.expunge(to, &UidSet::all()).await.uids.len(), w.used(ann).await), (1_000, 0));
 }
+
+pub async fn ten_thousand_messages_are_one_batch(w: &mut World) {
+    let ann = w.user("ann").await;
+    let to = w.create(ann, "a").await;
+    w.append(ann.inbox, &vec!["x"; 2_500]).await;
+    w.store().copy(w.op(), ann.inbox, &UidSet::all(), ann.inbox.mailbox).await.unwrap();
+    w.store().copy(w.op(), ann.inbox, &UidSet::all(), ann.inbox.mailbox).await.unwrap();
+    let all = UidSet::range(uid(1), uid(10_000));
+    let stored = w.flag(ann.inbox, &UidSet::all(), add(&[Seen])).await;
+    assert_eq!((stored.messages.len(), stored.modseq.get()), (10_000, 5));
+    let moved = w.store().move_messages(w.op(), ann.inbox, &UidSet::all(), to.mailbox).await.unwrap();
+    assert_eq!((moved.pairs.len(), w.uids(to).await, w.modseq(to).await), (10_000, all.clone(), 2));
+    assert_eq!(w.delta(ann.inbox, 5).await.vanished, all);
+    let gone = w.expunge(to, &UidSet::all()).await;
+    assert_eq!((gone.uids, w.used(ann).await, w.modseq(to).await), (all, 0, 3));
+}

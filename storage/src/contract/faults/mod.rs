@@ -83,6 +83,7 @@ impl Fault {
             Fault::None => &[],
             Fault::ForgetsOperations => &[
                 "operations::create_account_happens_once",
+                "operations::update_account_happens_once",
                 "operations::delete_account_happens_once",
                 "operations::add_address_happens_once",
                 "operations::remove_address_happens_once",
