@@ -74,9 +74,7 @@ pub async fn create(
     let now = env.clock.now();
     let credentials = {
         let (password, entropy) = (password.clone(), env.entropy.clone());
-        tokio::task::spawn_blocking(move || make_credentials(&password, &*entropy))
-            .await
-            .map_err(|e| StoreError::unavailable(format!("hashing the password failed: {e}")))?
+        env.heavy(move || make_credentials(&password, &*entropy)).await?
     };
     let new = NewAccount {
         id: AccountId::mint(&*env.clock, &*env.entropy),

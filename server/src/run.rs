@@ -83,7 +83,7 @@ pub async fn start(
     let catchall =
         if config.accept_anything { Some(catchall_account(&services, &config).await?) } else { None };
 
-    let http = http_config(&config, &addresses);
+    let http = http_config(&config, &addresses, admin_token(&services.env));
     let (serving, is_serving) = watch::channel(false);
     let router = http::router(services.clone(), http.clone(), is_serving);
     let account = catchall.as_ref().map(|(account, _)| account.id);
@@ -195,7 +195,12 @@ async fn sweep_for_ever(services: Arc<Services>) {
     }
 }
 
-fn http_config(config: &Config, addresses: &[(Door, SocketAddr)]) -> HttpConfig {
+/// A fresh one for each start.
+fn admin_token(env: &Env) -> String {
+    env.entropy.bytes::<24>().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn http_config(config: &Config, addresses: &[(Door, SocketAddr)], admin_token: String) -> HttpConfig {
     let endpoint = |public: &Option<PublicDoor>, tls: Door, plain: Door| match public {
         Some(p) => Endpoint { host: p.host.clone(), port: p.port, secure: p.secure },
         None => local_endpoint(config, addresses, tls, plain),
@@ -214,6 +219,7 @@ fn http_config(config: &Config, addresses: &[(Door, SocketAddr)]) -> HttpConfig 
         web,
         mx_enabled: addresses.iter().any(|(d, _)| *d == Door::Mx),
         api_key: config.api_key.clone(),
+        admin_token,
         accounts_per_hour: config.accounts_per_hour,
     }
 }

@@ -4,18 +4,52 @@ use crate::auth::Authenticator;
 use crate::msgid::MessageIds;
 use crate::net::TlsUpgrade;
 use gadwall_storage::body::SpoolConfig;
-use gadwall_storage::{Clock, Entropy, MailStore, OpId};
+use gadwall_storage::{Clock, Entropy, MailStore, OpId, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Time and randomness. Deadlines and sleeps use `tokio::time`, which a simulation owns as well.
+/// Time, randomness and where heavy work runs. Deadlines and sleeps use `tokio::time`, which a simulation
+/// owns as well.
 #[derive(Clone)]
 pub struct Env {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
+    heavy: Heavy,
+}
+
+/// Where work runs that would hold up other connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heavy {
+    /// On tokio's blocking threads.
+    Threads,
+    /// At once, where it is called: deterministic.
+    Inline,
 }
 
 impl Env {
+    /// An environment of a real machine.
+    pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { clock, entropy, heavy: Heavy::Threads }
+    }
+
+    /// One that starts no threads, for simulations.
+    pub fn inline(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { clock, entropy, heavy: Heavy::Inline }
+    }
+
+    /// Runs work that takes the processor for long (password hashing) or blocks on a file.
+    pub async fn heavy<R: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, StoreError> {
+        match self.heavy {
+            Heavy::Inline => Ok(work()),
+            Heavy::Threads => tokio::task::spawn_blocking(work)
+                .await
+                .map_err(|e| StoreError::unavailable(format!("a worker thread failed: {e}"))),
+        }
+    }
+
     /// A fresh operation id: one per received command that changes something.
     pub fn op(&self) -> OpId {
         OpId::mint(&*self.entropy)

@@ -21,6 +21,9 @@ pub struct HttpConfig {
     pub mx_enabled: bool,
     /// When set, `POST /user` and the account API want it as a bearer token.
     pub api_key: Option<String>,
+    /// A bearer token that opens every route to whoever runs the server: its command line reads it from a file that
+    /// only its user can read.
+    pub admin_token: String,
     /// How many accounts one address may make in an hour.
     pub accounts_per_hour: u32,
 }
