@@ -3,7 +3,12 @@
 mod authenticator;
 mod password;
 mod sasl;
+mod scram;
+mod throttle;
 
 pub use authenticator::*;
 pub use password::*;
 pub use sasl::*;
+
+#[cfg(test)]
+mod tests;
