@@ -14,6 +14,7 @@ pub mod msgid;
 pub mod net;
 pub mod pop3;
 pub mod run;
+pub mod sendmail;
 mod services;
 pub mod smtp;
 pub mod time;

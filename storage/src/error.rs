@@ -32,6 +32,9 @@ pub enum StoreError {
     /// is set the change may or may not have happened, and only a retry with the same id will tell.
     #[error("storage is temporarily unavailable: {reason}")]
     Unavailable { reason: String, retry_after: Option<Duration>, outcome_unknown: bool },
+    /// The disk is full. Nothing was changed; deleting mail or adding space helps.
+    #[error("storage is full: {0}")]
+    StorageFull(String),
     /// What was read is damaged. Never returned for anything a peer sent.
     #[error("stored data is damaged: {0}")]
     Corrupt(String),
@@ -43,9 +46,19 @@ impl StoreError {
         StoreError::Unavailable { reason: reason.into(), retry_after: None, outcome_unknown: false }
     }
 
+    /// What an I/O error of the backend means.
+    pub fn io(doing: &str, error: &std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                StoreError::StorageFull(format!("{doing}: {error}"))
+            }
+            _ => StoreError::unavailable(format!("{doing}: {error}")),
+        }
+    }
+
     /// Whether trying again later may succeed.
     pub fn is_temporary(&self) -> bool {
-        matches!(self, StoreError::Unavailable { .. })
+        matches!(self, StoreError::Unavailable { .. } | StoreError::StorageFull(_))
     }
 }
 

@@ -1,8 +1,21 @@
-//! The SMTP engine.
+//! The SMTP engine: submission (RFC 6409), mail exchanger (RFC 5321) and LMTP (RFC 2033).
+//!
+//! `decode` and `data` turn bytes into lines and message content and know no I/O; `command` is the grammar;
+//! `session` executes commands against the store; `driver` owns the stream. Nothing is ever sent onwards.
 
-use crate::Services;
-use crate::net::Conn;
-use std::sync::Arc;
+mod command;
+mod data;
+mod decode;
+mod delivery;
+mod driver;
+mod reply;
+mod session;
+mod trace;
+
+pub use command::{Command, CommandError, Parameter, Path};
+pub use data::{Unstuffer, stuff};
+pub use decode::{Decoder, Line};
+pub use driver::serve;
 
 /// Which door this is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +31,5 @@ pub enum Role {
     Lmtp,
 }
 
-/// Serves one connection until it ends.
-pub async fn serve(_conn: Conn, _services: Arc<Services>, _role: Role) {
-    unimplemented!()
-}
+#[cfg(test)]
+mod tests;

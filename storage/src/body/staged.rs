@@ -56,7 +56,7 @@ impl Ingest {
     }
 
     fn spill(&mut self) -> Result<()> {
-        let failed = |e| StoreError::unavailable(format!("the spool cannot be written: {e}"));
+        let failed = |e| StoreError::io("writing the spool", &e);
         if self.file.is_none() {
             let directory = self.config.directory.as_deref().unwrap_or_else(|| std::path::Path::new("."));
             self.file = Some(tempfile::tempfile_in(directory).map_err(failed)?);
