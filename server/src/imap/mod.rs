@@ -1,10 +1,11 @@
-//! The IMAP engine, in layers: `decode` (bytes to typed commands, no async), `session` (commands against
-//! the store, responses to an outbox), `encode` (typed responses to bytes) and `conn` (the stream, time-outs,
-//! TLS, hints).
+//! The IMAP engine: IMAP4rev1 (RFC 3501) and extensions.
+//!
+//! `decode` makes typed commands of bytes and `encode` bytes of typed responses, both pure; `session` executes
+//! commands against the store through a [`view::View`] of the selected mailbox; `driver` owns the stream.
 
 pub mod decode;
+pub mod mutf7;
 pub mod types;
-
 use crate::Services;
 use crate::net::Conn;
 use std::sync::Arc;

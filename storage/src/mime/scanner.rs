@@ -181,7 +181,7 @@ impl Scanner {
     fn open_part(&mut self, depth: usize, at: u64) {
         self.parts += 1;
         let digest = self.frames[depth].is_digest();
-        self.frames.push(Frame::new(PartBuilder { in_digest: digest, ..PartBuilder::default() }));
+        self.frames.push(Frame::new(PartBuilder { in_digest: digest }));
         self.header = Some(Vec::new());
         self.header_start = at;
     }

@@ -47,6 +47,9 @@ pub enum MailboxArg {
     },
 }
 
+/// A field of ID and its value.
+pub type IdField = (Vec<u8>, Option<Vec<u8>>);
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     // Any state.
@@ -54,7 +57,7 @@ pub enum Command {
     Noop,
     Logout,
     /// RFC 2971; `None` for NIL.
-    Id(Option<Vec<(Vec<u8>, Option<Vec<u8>>)>>),
+    Id(Option<Vec<IdField>>),
 
     // Not authenticated.
     StartTls,

@@ -1,0 +1,118 @@
+//! FETCH items (RFC 3501 §9 fetch).
+
+use super::cursor::{Cursor, Parsed, Syntax, expected};
+use crate::imap::types::{FetchItem, FetchModifiers, Partial, Section, SectionText};
+use std::num::NonZeroU32;
+
+/// Deepest part number taken.
+const DEPTH: usize = 100;
+
+/// A macro, an item, or a list of items.
+pub fn items(cursor: &mut Cursor) -> Parsed<Vec<FetchItem>> {
+    use FetchItem::{Body, Envelope, Flags, InternalDate, Size};
+    if cursor.peek() == Some(b'(') {
+        return cursor.list(1, item);
+    }
+    if cursor.word("ALL") {
+        return Ok(vec![Flags, InternalDate, Size, Envelope]);
+    }
+    if cursor.word("FAST") {
+        return Ok(vec![Flags, InternalDate, Size]);
+    }
+    if cursor.word("FULL") {
+        return Ok(vec![Flags, InternalDate, Size, Envelope, Body]);
+    }
+    item(cursor).map(|item| vec![item])
+}
+
+fn item(cursor: &mut Cursor) -> Parsed<FetchItem> {
+    let name = cursor.take_while(|b| b.is_ascii_alphanumeric() || b == b'.').to_ascii_uppercase();
+    Ok(match &name[..] {
+        b"UID" => FetchItem::Uid,
+        b"FLAGS" => FetchItem::Flags,
+        b"INTERNALDATE" => FetchItem::InternalDate,
+        b"RFC822.SIZE" => FetchItem::Size,
+        b"RFC822" => FetchItem::Rfc822,
+        b"RFC822.HEADER" => FetchItem::Rfc822Header,
+        b"RFC822.TEXT" => FetchItem::Rfc822Text,
+        b"ENVELOPE" => FetchItem::Envelope,
+        b"BODYSTRUCTURE" => FetchItem::BodyStructure,
+        b"MODSEQ" => FetchItem::ModSeq,
+        b"BODY" if cursor.peek() != Some(b'[') => FetchItem::Body,
+        b"BODY" | b"BODY.PEEK" => {
+            let section = section(cursor)?;
+            FetchItem::Section { section, peek: name.len() > 4, partial: partial(cursor)? }
+        }
+        _ => return expected("no such FETCH item"),
+    })
+}
+
+fn section(cursor: &mut Cursor) -> Parsed<Section> {
+    cursor.require(b'[', "expected [")?;
+    let mut path = Vec::new();
+    while cursor.peek().is_some_and(|b| b.is_ascii_digit()) {
+        let number = cursor.number()?;
+        if number == 0 || path.len() >= DEPTH {
+            return expected("no such part");
+        }
+        path.push(number);
+        if !cursor.eat(b'.') {
+            cursor.require(b']', "expected ]")?;
+            return Ok(Section { path, text: SectionText::All });
+        }
+        if !cursor.peek().is_some_and(|b| b.is_ascii_alphanumeric()) {
+            return expected("expected what of the part is wanted");
+        }
+    }
+    let text = if path.is_empty() && cursor.peek() == Some(b']') {
+        SectionText::All
+    } else {
+        section_text(cursor, &path)?
+    };
+    cursor.require(b']', "expected ]")?;
+    Ok(Section { path, text })
+}
+
+fn section_text(cursor: &mut Cursor, path: &[u32]) -> Parsed<SectionText> {
+    let name = cursor.take_while(|b| b.is_ascii_alphabetic() || b == b'.').to_ascii_uppercase();
+    let mut fields = || {
+        cursor.space()?;
+        cursor.list(1, |cursor| cursor.astring().map(|name| name.into_owned()))
+    };
+    Ok(match &name[..] {
+        b"HEADER" => SectionText::Header,
+        b"HEADER.FIELDS" => SectionText::HeaderFields(fields()?),
+        b"HEADER.FIELDS.NOT" => SectionText::HeaderFieldsNot(fields()?),
+        b"TEXT" => SectionText::Text,
+        // RFC 3501 §6.4.5: MIME must be prefixed by a part number.
+        b"MIME" if !path.is_empty() => SectionText::Mime,
+        _ => return expected("no such section"),
+    })
+}
+
+fn partial(cursor: &mut Cursor) -> Parsed<Option<Partial>> {
+    if !cursor.eat(b'<') {
+        return Ok(None);
+    }
+    let first = cursor.number()?;
+    cursor.require(b'.', "expected first.count")?;
+    let count = NonZeroU32::new(cursor.number()?).ok_or(Syntax("a partial of nothing".into()))?;
+    cursor.require(b'>', "expected >")?;
+    Ok(Some(Partial { first, count }))
+}
+
+/// ` (CHANGEDSINCE n)` (RFC 7162 §3.1.4).
+pub fn modifiers(cursor: &mut Cursor) -> Parsed<FetchModifiers> {
+    let mut modifiers = FetchModifiers::default();
+    if cursor.eat(b' ') {
+        cursor.list(1, |cursor| match cursor.keyword()?.as_str() {
+            "CHANGEDSINCE" => {
+                cursor.space()?;
+                modifiers.changed_since = Some(cursor.number64()?);
+                Ok(())
+            }
+            _ => expected("no such FETCH modifier"),
+        })?;
+    }
+    Ok(modifiers)
+}

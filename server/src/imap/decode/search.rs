@@ -1,0 +1,133 @@
+//! SEARCH (RFC 3501 §6.4.4).
+
+use super::cursor::{Cursor, Parsed, Syntax, expected};
+use super::date::date;
+use super::mailbox::sequence_set;
+use crate::imap::types::{By, SearchCommand, SearchKey};
+use gadwall_storage::{Keyword, SystemFlag};
+
+/// Deepest nesting taken.
+const DEPTH: usize = 50;
+
+/// ` [CHARSET name ]key key …`
+pub fn search(cursor: &mut Cursor, by: By) -> Parsed<SearchCommand> {
+    cursor.space()?;
+    let mut charset = None;
+    if cursor.word("CHARSET") {
+        cursor.space()?;
+        charset = Some(String::from_utf8_lossy(&cursor.astring()?).to_ascii_uppercase());
+        cursor.space()?;
+    }
+    let mut keys = vec![key(cursor, 0)?];
+    while cursor.eat(b' ') {
+        keys.push(key(cursor, 0)?);
+    }
+    Ok(SearchCommand { by, charset, key: all_of(keys) })
+}
+
+fn all_of(mut keys: Vec<SearchKey>) -> SearchKey {
+    match keys.len() {
+        1 => keys.remove(0),
+        _ => SearchKey::And(keys),
+    }
+}
+
+fn key(cursor: &mut Cursor, depth: usize) -> Parsed<SearchKey> {
+    if depth > DEPTH {
+        return expected("a search nested too deeply");
+    }
+    match cursor.peek() {
+        Some(b'(') => return cursor.list(1, |cursor| key(cursor, depth + 1)).map(all_of),
+        Some(b'0'..=b'9' | b'*') => return sequence_set(cursor).map(SearchKey::Sequence),
+        _ => {}
+    }
+    let name = cursor.keyword()?;
+    if let Some(key) = plain(&name) {
+        return Ok(key);
+    }
+    cursor.space()?;
+    Ok(match name.as_str() {
+        "NOT" => negated(key(cursor, depth + 1)?),
+        "OR" => {
+            let first = key(cursor, depth + 1)?;
+            cursor.space()?;
+            SearchKey::Or(Box::new(first), Box::new(key(cursor, depth + 1)?))
+        }
+        "UID" => SearchKey::Uid(sequence_set(cursor)?),
+        "KEYWORD" => SearchKey::Keyword(keyword(cursor)?),
+        "UNKEYWORD" => negated(SearchKey::Keyword(keyword(cursor)?)),
+        "LARGER" => SearchKey::Larger(cursor.number64()?),
+        "SMALLER" => SearchKey::Smaller(cursor.number64()?),
+        "BEFORE" => SearchKey::Before(date(cursor)?),
+        "ON" => SearchKey::On(date(cursor)?),
+        "SINCE" => SearchKey::Since(date(cursor)?),
+        "SENTBEFORE" => SearchKey::SentBefore(date(cursor)?),
+        "SENTON" => SearchKey::SentOn(date(cursor)?),
+        "SENTSINCE" => SearchKey::SentSince(date(cursor)?),
+        "BCC" | "CC" | "FROM" | "SUBJECT" | "TO" => {
+            SearchKey::Header { field: name.into_bytes(), text: cursor.astring()?.into_owned() }
+        }
+        "HEADER" => {
+            let field = cursor.astring()?.into_owned();
+            cursor.space()?;
+            SearchKey::Header { field, text: cursor.astring()?.into_owned() }
+        }
+        "BODY" => SearchKey::Body(cursor.astring()?.into_owned()),
+        "TEXT" => SearchKey::Text(cursor.astring()?.into_owned()),
+        "MODSEQ" => modseq(cursor)?,
+        "OLDER" => SearchKey::Older(interval(cursor)?),
+        "YOUNGER" => SearchKey::Younger(interval(cursor)?),
+        _ => return expected("no such search key"),
+    })
+}
+
+/// Keys without arguments; some are others in disguise (RFC 3501 §6.4.4).
+fn plain(name: &str) -> Option<SearchKey> {
+    let flag = SearchKey::Flag;
+    Some(match name {
+        "ALL" => SearchKey::All,
+        "ANSWERED" => flag(SystemFlag::Answered),
+        "DELETED" => flag(SystemFlag::Deleted),
+        "DRAFT" => flag(SystemFlag::Draft),
+        "FLAGGED" => flag(SystemFlag::Flagged),
+        "SEEN" => flag(SystemFlag::Seen),
+        "UNANSWERED" => negated(flag(SystemFlag::Answered)),
+        "UNDELETED" => negated(flag(SystemFlag::Deleted)),
+        "UNDRAFT" => negated(flag(SystemFlag::Draft)),
+        "UNFLAGGED" => negated(flag(SystemFlag::Flagged)),
+        "UNSEEN" => negated(flag(SystemFlag::Seen)),
+        "RECENT" => SearchKey::Recent,
+        "OLD" => negated(SearchKey::Recent),
+        "NEW" => SearchKey::And(vec![SearchKey::Recent, negated(flag(SystemFlag::Seen))]),
+        _ => return None,
+    })
+}
+
+fn negated(key: SearchKey) -> SearchKey {
+    SearchKey::Not(Box::new(key))
+}
+
+fn keyword(cursor: &mut Cursor) -> Parsed<Keyword> {
+    Keyword::new(cursor.atom()?).ok_or(Syntax("a keyword is too long".into()))
+}
+
+/// RFC 5032 §2: seconds, at least one.
+fn interval(cursor: &mut Cursor) -> Parsed<u32> {
+    match cursor.number()? {
+        0 => expected("an interval of nothing"),
+        seconds => Ok(seconds),
+    }
+}
+
+/// RFC 7162 §3.1.5: `MODSEQ ["/flags/…" all|priv|shared] n`. All entries have the message's modseq here.
+fn modseq(cursor: &mut Cursor) -> Parsed<SearchKey> {
+    if cursor.peek() == Some(b'"') {
+        cursor.string()?;
+        cursor.space()?;
+        if !["all", "priv", "shared"].iter().any(|kind| cursor.word(kind)) {
+            return expected("expected all, priv or shared");
+        }
+        cursor.space()?;
+    }
+    Ok(SearchKey::ModSeq(cursor.number64()?))
+}
