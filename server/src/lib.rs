@@ -17,6 +17,8 @@ pub mod run;
 pub mod sendmail;
 mod services;
 pub mod smtp;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod tls;
 

@@ -4,13 +4,16 @@
 //! commands against the store through a [`view::View`] of the selected mailbox; `driver` owns the stream.
 
 pub mod decode;
+mod driver;
+pub mod encode;
 pub mod mutf7;
+mod search;
+mod session;
 pub mod types;
-use crate::Services;
-use crate::net::Conn;
-use std::sync::Arc;
+pub mod view;
+mod wire;
 
-/// Serves one connection until it ends.
-pub async fn serve(_conn: Conn, _services: Arc<Services>) {
-    unimplemented!()
-}
+pub use driver::serve;
+
+#[cfg(test)]
+mod tests;

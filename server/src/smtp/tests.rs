@@ -1,110 +1,43 @@
 //! Whole dialogues over an in-memory pipe and the memory store.
 
 use super::*;
-use crate::accounts::{AccountDefaults, AccountRequest, create};
-use crate::auth::Authenticator;
-use crate::msgid::MessageIds;
-use crate::net::Conn;
-use crate::{Env, Limits, Services};
+use crate::Limits;
+use crate::testing::{Talk, World};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gadwall_storage::body::SpoolConfig;
-use gadwall_storage::memory::MemoryStore;
 use gadwall_storage::*;
 use proptest::prelude::*;
-use std::sync::Arc;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio_util::sync::CancellationToken;
 
-struct World {
-    services: Arc<Services>,
-    account: Account,
+fn connect(world: &World, role: Role) -> Talk {
+    let (conn, talk) = world.connection();
+    tokio::spawn(serve(conn, world.services.clone(), role));
+    talk
 }
 
-impl World {
-    async fn new() -> World {
-        Self::with(Limits::default(), 100_000_000).await
+async fn kept(world: &World) -> Vec<(Message, String)> {
+    let store = &world.services.store;
+    let inbox = store.mailbox_by_name(world.account.id, &MailboxName::inbox()).await.unwrap();
+    let at = MailboxRef { account: world.account.id, mailbox: inbox.id };
+    let mut all = Vec::new();
+    for message in store.messages(at, MessageQuery::of(UidSet::all()).with_details()).await.unwrap() {
+        let mut body = store.body(at, message.uid).await.unwrap();
+        let size = body.size();
+        let bytes = read_range(&mut *body, 0..size).await.unwrap();
+        all.push((message, String::from_utf8_lossy(&bytes).into_owned()));
     }
-
-    async fn with(limits: Limits, quota: u64) -> World {
-        let env = Env::inline(Arc::new(ManualClock::default()), Arc::new(SeededEntropy::new(1)));
-        let store = Arc::new(MemoryStore::new(env.clock.clone(), env.entropy.clone()));
-        let request = AccountRequest {
-            address: Some(Address::parse("ann@example.org").unwrap()),
-            password: Some("secret".into()),
-            quota_bytes: Some(quota),
-            ..AccountRequest::default()
-        };
-        let made = create(&*store, &env, &AccountDefaults::default(), env.op(), request).await.unwrap();
-        let spool = SpoolConfig { message_limit_bytes: limits.message_bytes, ..SpoolConfig::default() };
-        let services = Services {
-            auth: Arc::new(Authenticator::new(store.clone(), env.clone())),
-            message_ids: MessageIds::new([7; 32]),
-            tls: None,
-            spool,
-            limits,
-            hostname: "mx.test".into(),
-            store,
-            env,
-        };
-        World { services: Arc::new(services), account: made.account }
-    }
-
-    fn connect(&self, role: Role) -> Talk {
-        let (client, server) = tokio::io::duplex(1 << 20);
-        let address = "127.0.0.1:1".parse().unwrap();
-        let drain = CancellationToken::new();
-        let conn = Conn {
-            io: Box::new(server),
-            peer: address,
-            local: address,
-            tls: None,
-            id: 1,
-            drain: drain.clone(),
-        };
-        tokio::spawn(serve(conn, self.services.clone(), role));
-        Talk { io: client, received: Vec::new(), drain }
-    }
-
-    async fn inbox(&self) -> Vec<(Message, String)> {
-        let store = &self.services.store;
-        let inbox = store.mailbox_by_name(self.account.id, &MailboxName::inbox()).await.unwrap();
-        let at = MailboxRef { account: self.account.id, mailbox: inbox.id };
-        let mut all = Vec::new();
-        for message in store.messages(at, MessageQuery::of(UidSet::all()).with_details()).await.unwrap() {
-            let mut body = store.body(at, message.uid).await.unwrap();
-            let size = body.size();
-            let bytes = read_range(&mut *body, 0..size).await.unwrap();
-            all.push((message, String::from_utf8_lossy(&bytes).into_owned()));
-        }
-        all
-    }
-}
-
-struct Talk {
-    io: DuplexStream,
-    received: Vec<u8>,
-    drain: CancellationToken,
+    all
 }
 
 impl Talk {
-    async fn send(&mut self, text: impl AsRef<[u8]>) {
-        self.io.write_all(text.as_ref()).await.unwrap();
-    }
-
-    /// One reply, its last line included.
+    /// One reply, all its lines.
     async fn reply(&mut self) -> String {
+        let mut reply = String::new();
         loop {
-            let mut start = 0;
-            while let Some(len) = self.received[start..].iter().position(|b| *b == b'\n') {
-                let line = &self.received[start..=start + len];
-                start += len + 1;
-                if line.get(3) != Some(&b'-') {
-                    let rest = self.received.split_off(start);
-                    return String::from_utf8(std::mem::replace(&mut self.received, rest)).unwrap();
-                }
+            let line = self.line().await;
+            reply.push_str(&line);
+            if line.as_bytes().get(3) != Some(&b'-') {
+                return reply;
             }
-            assert!(self.io.read_buf(&mut self.received).await.unwrap() > 0, "closed: {:?}", self.received);
         }
     }
 
@@ -126,12 +59,6 @@ impl Talk {
         let token = STANDARD.encode("\0ann@example.org\0secret");
         self.expect(&format!("AUTH PLAIN {token}"), "235 2.7.0").await;
     }
-
-    async fn closed(&mut self) {
-        let mut rest = Vec::new();
-        self.io.read_to_end(&mut rest).await.unwrap();
-        assert!(rest.is_empty(), "{:?}", String::from_utf8_lossy(&rest));
-    }
 }
 
 const SUBMISSION: Role = Role::Submission { accept_anything: None };
@@ -139,7 +66,7 @@ const SUBMISSION: Role = Role::Submission { accept_anything: None };
 #[tokio::test]
 async fn a_submitted_message_is_kept_as_ethereal_keeps_it() {
     let world = World::new().await;
-    let mut talk = world.connect(SUBMISSION);
+    let mut talk = connect(&world, SUBMISSION);
     talk.login().await;
     talk.expect("MAIL FROM:<x@elsewhere.org> BODY=8BITMIME RET=HDRS ENVID=QQ1", "250 2.1.0").await;
     talk.expect("RCPT TO:<one@far.org> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;One@far.org", "250 2.1.5").await;
@@ -149,7 +76,7 @@ async fn a_submitted_message_is_kept_as_ethereal_keeps_it() {
     let reply = talk.reply().await;
     let msgid = reply.strip_prefix("250 Accepted [STATUS=new MSGID=").expect(&reply);
     let msgid = msgid.strip_suffix("]\r\n").expect("nothing after the bracket");
-    let inbox = world.inbox().await;
+    let inbox = kept(&world).await;
     assert_eq!(inbox.len(), 1, "one copy, whatever the envelope says");
     let (message, text) = &inbox[0];
     assert_eq!(
@@ -177,7 +104,7 @@ async fn pipelined_commands_and_byte_by_byte_ones_are_the_same() {
     );
     for step in [1, 7, text.len()] {
         let world = World::new().await;
-        let mut talk = world.connect(SUBMISSION);
+        let mut talk = connect(&world, SUBMISSION);
         for piece in text.as_bytes().chunks(step) {
             talk.send(piece).await;
             tokio::task::yield_now().await;
@@ -188,7 +115,7 @@ async fn pipelined_commands_and_byte_by_byte_ones_are_the_same() {
         }
         let expected = ["220", "250", "235", "250", "250", "354", "250", "250", "250", "250", "250", "221"];
         assert_eq!(codes, expected, "in steps of {step}");
-        let texts: Vec<String> = world.inbox().await.into_iter().map(|(_, text)| text).collect();
+        let texts: Vec<String> = kept(&world).await.into_iter().map(|(_, text)| text).collect();
         assert_eq!(texts, ["Return-Path: <>\r\nA: b\r\n\r\n", "Return-Path: <a@b.org>\r\nA: b\r\n\r\n."]);
     }
 }
@@ -196,7 +123,7 @@ async fn pipelined_commands_and_byte_by_byte_ones_are_the_same() {
 #[tokio::test]
 async fn without_credentials_nothing_is_taken() {
     let world = World::new().await;
-    let mut talk = world.connect(SUBMISSION);
+    let mut talk = connect(&world, SUBMISSION);
     talk.reply().await;
     talk.expect("MAIL FROM:<a@b.org>", "503 5.5.1").await;
     talk.expect("EHLO c", "250-").await;
@@ -221,7 +148,7 @@ async fn anything_is_accepted_where_that_is_switched_on() {
     for auth in
         [None, Some(STANDARD.encode("\0who@ever.org\0x")), Some(STANDARD.encode("\0ann@example.org\0x"))]
     {
-        let mut talk = world.connect(role.clone());
+        let mut talk = connect(&world, role.clone());
         talk.reply().await;
         talk.expect("EHLO c", "250-").await;
         if let Some(token) = auth {
@@ -232,13 +159,13 @@ async fn anything_is_accepted_where_that_is_switched_on() {
         talk.expect("DATA", "354 ").await;
         talk.expect("hello\r\n.", "250 Accepted [STATUS=new MSGID=").await;
     }
-    assert_eq!(world.inbox().await.len(), 3);
+    assert_eq!(kept(&world).await.len(), 3);
 }
 
 #[tokio::test]
 async fn what_is_too_large_is_skipped_and_the_connection_lives() {
     let world = World::with(Limits { message_bytes: 1000, ..Limits::default() }, 100_000).await;
-    let mut talk = world.connect(SUBMISSION);
+    let mut talk = connect(&world, SUBMISSION);
     talk.login().await;
     talk.expect("MAIL FROM:<a@b.org> SIZE=1001", "552 5.3.4").await;
     talk.expect("MAIL FROM:<a@b.org> SIZE=1000", "250 ").await;
@@ -257,13 +184,13 @@ async fn what_is_too_large_is_skipped_and_the_connection_lives() {
     talk.expect("RCPT TO:<a@b.org>", "250 ").await;
     talk.expect("DATA", "354 ").await;
     talk.expect(&format!("{}\r\n.", &long[..998]), "250 Accepted").await;
-    assert_eq!(world.inbox().await.len(), 1);
+    assert_eq!(kept(&world).await.len(), 1);
 }
 
 #[tokio::test]
 async fn a_full_mailbox_and_a_deleted_account_have_codes_of_their_own() {
     let world = World::with(Limits::default(), 100).await;
-    let mut talk = world.connect(SUBMISSION);
+    let mut talk = connect(&world, SUBMISSION);
     talk.login().await;
     talk.expect("MAIL FROM:<a@b.org> SIZE=101", "552 5.2.2").await;
     talk.expect("MAIL FROM:<a@b.org>", "250 ").await;
@@ -278,7 +205,7 @@ async fn a_full_mailbox_and_a_deleted_account_have_codes_of_their_own() {
 #[tokio::test]
 async fn the_exchanger_takes_mail_for_those_it_knows() {
     let world = World::new().await;
-    let mut talk = world.connect(Role::Exchanger);
+    let mut talk = connect(&world, Role::Exchanger);
     assert!(talk.reply().await.starts_with("220 "));
     let extensions = talk.expect("EHLO mail.far.org", "250-").await;
     assert!(!extensions.contains("AUTH"));
@@ -289,7 +216,7 @@ async fn the_exchanger_takes_mail_for_those_it_knows() {
     talk.expect("RCPT TO:<Ann+lists@EXAMPLE.org>", "250 ").await;
     talk.expect("DATA", "354 ").await;
     talk.expect("Subject: hi\r\n\r\nhello\r\n.", "250 2.6.0").await;
-    let inbox = world.inbox().await;
+    let inbox = kept(&world).await;
     let text = &inbox[0].1;
     assert!(text.starts_with(
         "Return-Path: <bob@far.org>\r\nReceived: from mail.far.org ([127.0.0.1])\r\n\tby mx.test (Gadwall) with ESMTP id "
@@ -300,13 +227,13 @@ async fn the_exchanger_takes_mail_for_those_it_knows() {
     talk.expect("DATA", "354 ").await;
     let circle = "Received: from a by b\r\n".repeat(101);
     talk.expect(&format!("{circle}\r\nhello\r\n."), "554 5.4.6").await;
-    assert_eq!(world.inbox().await.len(), 1);
+    assert_eq!(kept(&world).await.len(), 1);
 }
 
 #[tokio::test]
 async fn lmtp_answers_for_each_recipient() {
     let world = World::new().await;
-    let mut talk = world.connect(Role::Lmtp);
+    let mut talk = connect(&world, Role::Lmtp);
     assert!(talk.reply().await.contains("LMTP"));
     talk.expect("EHLO c", "500 ").await;
     talk.expect("LHLO c", "250-").await;
@@ -317,13 +244,13 @@ async fn lmtp_answers_for_each_recipient() {
     talk.expect("DATA", "354 ").await;
     talk.expect("hello\r\n.", "250 ").await;
     assert!(talk.reply().await.starts_with("250 "));
-    assert_eq!(world.inbox().await.len(), 1, "one copy for one account");
+    assert_eq!(kept(&world).await.len(), 1, "one copy for one account");
 }
 
 #[tokio::test]
 async fn rubbish_is_answered_and_in_the_end_sent_away() {
     let world = World::new().await;
-    let mut talk = world.connect(SUBMISSION);
+    let mut talk = connect(&world, SUBMISSION);
     talk.login().await;
     talk.expect("WAT", "500 5.5.2").await;
     talk.expect("MAIL FROM:a b", "501 5.5.2").await;
@@ -350,7 +277,7 @@ async fn rubbish_is_answered_and_in_the_end_sent_away() {
 #[tokio::test]
 async fn a_draining_server_finishes_the_message_in_flight() {
     let world = World::new().await;
-    let mut talk = world.connect(SUBMISSION);
+    let mut talk = connect(&world, SUBMISSION);
     talk.login().await;
     talk.expect("MAIL FROM:<a@b.org>", "250 ").await;
     talk.expect("RCPT TO:<a@b.org>", "250 ").await;
@@ -364,7 +291,7 @@ async fn a_draining_server_finishes_the_message_in_flight() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_client_is_sent_away() {
     let world = World::new().await;
-    let mut talk = world.connect(SUBMISSION);
+    let mut talk = connect(&world, SUBMISSION);
     talk.reply().await;
     assert!(talk.reply().await.starts_with("421 4.4.2"));
     talk.closed().await;

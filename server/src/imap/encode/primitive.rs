@@ -1,0 +1,87 @@
+//! Strings, flags, dates.
+
+use crate::imap::mutf7;
+use crate::time::Civil;
+use gadwall_storage::{Flags, MailboxName, SystemFlag, Timestamp};
+
+/// Longest quoted string; longer ones go as literals.
+const QUOTED_LIMIT: usize = 1000;
+
+/// A quoted string if it can be one, else a literal (RFC 3501 §4.3).
+pub fn string(text: &[u8], out: &mut Vec<u8>) {
+    let quotable = text.len() <= QUOTED_LIMIT && text.iter().all(|b| (0x20..0x7f).contains(b) || *b == b'\t');
+    if !quotable {
+        // RFC 3501 §9: a literal holds any octet but NUL.
+        let clean: Vec<u8> = text.iter().copied().filter(|b| *b != 0).collect();
+        out.extend_from_slice(format!("{{{}}}\r\n", clean.len()).as_bytes());
+        out.extend_from_slice(&clean);
+        return;
+    }
+    out.push(b'"');
+    for &byte in text {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
+}
+
+pub fn nstring(text: Option<&[u8]>, out: &mut Vec<u8>) {
+    match text {
+        Some(text) => string(text, out),
+        None => out.extend_from_slice(b"NIL"),
+    }
+}
+
+/// A mailbox name as it travels.
+pub fn mailbox(name: &MailboxName, out: &mut Vec<u8>) {
+    encoded_name(name.as_str(), out);
+}
+
+/// A name or a part of one.
+pub fn encoded_name(name: &str, out: &mut Vec<u8>) {
+    string(mutf7::encode(name).as_bytes(), out);
+}
+
+pub fn system_flag(flag: SystemFlag) -> &'static str {
+    match flag {
+        SystemFlag::Seen => "\\Seen",
+        SystemFlag::Answered => "\\Answered",
+        SystemFlag::Flagged => "\\Flagged",
+        SystemFlag::Deleted => "\\Deleted",
+        SystemFlag::Draft => "\\Draft",
+    }
+}
+
+/// Whether a message is `\Recent` to this session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recent {
+    Yes,
+    No,
+}
+
+/// `(\Seen keyword)`
+pub fn flags(flags: &Flags, recent: Recent, out: &mut Vec<u8>) {
+    let mut words: Vec<&str> = flags.system().map(system_flag).collect();
+    words.extend(flags.keywords().iter().map(|k| k.as_str()));
+    if recent == Recent::Yes {
+        words.push("\\Recent");
+    }
+    out.extend_from_slice(format!("({})", words.join(" ")).as_bytes());
+}
+
+/// `" 7-Feb-1994 21:52:25 +0000"`
+pub fn date_time(time: Timestamp, out: &mut Vec<u8>) {
+    let t = Civil::of(time);
+    let text = format!(
+        "\"{:2}-{}-{:04} {:02}:{:02}:{:02} +0000\"",
+        t.day,
+        t.month_name(),
+        t.year,
+        t.hour,
+        t.minute,
+        t.second
+    );
+    out.extend_from_slice(text.as_bytes());
+}

@@ -1,0 +1,149 @@
+//! OK, NO, BAD, BYE and their codes (RFC 3501 §7.1, RFC 5530).
+
+use crate::imap::types::Tag;
+use gadwall_storage::{Keyword, ModSeq, SystemFlag, Uid, UidSet, UidValidity};
+
+/// A status response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    pub kind: Kind,
+    pub code: Option<Code>,
+    pub text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Ok,
+    No,
+    Bad,
+    Bye,
+}
+
+/// A response code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Code {
+    AlreadyExists,
+    /// RFC 4315 §3.
+    AppendUid(UidValidity, UidSet),
+    AuthenticationFailed,
+    BadCharset,
+    Cannot,
+    Capability(String),
+    /// RFC 7162 §3.2.11.
+    Closed,
+    CopyUid(UidValidity, UidSet, UidSet),
+    Expired,
+    ExpungeIssued,
+    HasChildren,
+    HighestModSeq(ModSeq),
+    Limit,
+    /// RFC 7162 §3.1.3: numbers or UIDs, as the command had them.
+    Modified(UidSet),
+    NonExistent,
+    OverQuota,
+    /// Flags of the mailbox that can be kept, and whether new keywords can be made.
+    PermanentFlags(Vec<Keyword>, Keep),
+    PrivacyRequired,
+    ReadOnly,
+    ReadWrite,
+    ServerBug,
+    TooBig,
+    TryCreate,
+    UidNext(Uid),
+    UidValidity(UidValidity),
+    Unavailable,
+    Unseen(u32),
+    UseAttr,
+}
+
+/// Whether flags changed in this session are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    Yes,
+    /// The mailbox was opened read-only.
+    No,
+}
+
+impl Status {
+    pub fn ok(text: impl Into<String>) -> Self {
+        Self { kind: Kind::Ok, code: None, text: text.into() }
+    }
+
+    pub fn no(text: impl Into<String>) -> Self {
+        Self { kind: Kind::No, code: None, text: text.into() }
+    }
+
+    pub fn bad(text: impl Into<String>) -> Self {
+        Self { kind: Kind::Bad, code: None, text: text.into() }
+    }
+
+    pub fn bye(text: impl Into<String>) -> Self {
+        Self { kind: Kind::Bye, code: None, text: text.into() }
+    }
+
+    pub fn code(mut self, code: Code) -> Self {
+        self.code = Some(code);
+        self
+    }
+
+    /// `tag OK [CODE] text`; without a tag it is untagged.
+    pub fn write(&self, tag: Option<&Tag>, out: &mut Vec<u8>) {
+        out.extend_from_slice(tag.map_or("*", Tag::as_str).as_bytes());
+        out.extend_from_slice(match self.kind {
+            Kind::Ok => b" OK ",
+            Kind::No => b" NO ",
+            Kind::Bad => b" BAD ",
+            Kind::Bye => b" BYE ",
+        });
+        if let Some(code) = &self.code {
+            out.extend_from_slice(format!("[{code}] ").as_bytes());
+        }
+        // Texts may quote a client: one line of printable ASCII it stays.
+        out.extend(self.text.chars().map(|c| if (' '..='~').contains(&c) { c as u8 } else { b'?' }));
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Code::AlreadyExists => f.write_str("ALREADYEXISTS"),
+            Code::AppendUid(validity, uids) => write!(f, "APPENDUID {validity} {uids}"),
+            Code::AuthenticationFailed => f.write_str("AUTHENTICATIONFAILED"),
+            // RFC 3501 §7.1: the charsets that are known.
+            Code::BadCharset => f.write_str("BADCHARSET (US-ASCII UTF-8 ISO-8859-1 WINDOWS-1252 UTF-7)"),
+            Code::Cannot => f.write_str("CANNOT"),
+            Code::Capability(list) => write!(f, "CAPABILITY {list}"),
+            Code::Closed => f.write_str("CLOSED"),
+            Code::CopyUid(validity, from, to) => write!(f, "COPYUID {validity} {from} {to}"),
+            Code::Expired => f.write_str("EXPIRED"),
+            Code::ExpungeIssued => f.write_str("EXPUNGEISSUED"),
+            Code::HasChildren => f.write_str("HASCHILDREN"),
+            Code::HighestModSeq(modseq) => write!(f, "HIGHESTMODSEQ {modseq}"),
+            Code::Limit => f.write_str("LIMIT"),
+            Code::Modified(numbers) => write!(f, "MODIFIED {numbers}"),
+            Code::NonExistent => f.write_str("NONEXISTENT"),
+            Code::OverQuota => f.write_str("OVERQUOTA"),
+            Code::PermanentFlags(_, Keep::No) => f.write_str("PERMANENTFLAGS ()"),
+            Code::PermanentFlags(keywords, Keep::Yes) => {
+                f.write_str("PERMANENTFLAGS (")?;
+                for flag in SystemFlag::ALL {
+                    write!(f, "{} ", super::system_flag(flag))?;
+                }
+                keywords.iter().try_for_each(|k| write!(f, "{} ", k.as_str()))?;
+                f.write_str("\\*)")
+            }
+            Code::PrivacyRequired => f.write_str("PRIVACYREQUIRED"),
+            Code::ReadOnly => f.write_str("READ-ONLY"),
+            Code::ReadWrite => f.write_str("READ-WRITE"),
+            Code::ServerBug => f.write_str("SERVERBUG"),
+            Code::TooBig => f.write_str("TOOBIG"),
+            Code::TryCreate => f.write_str("TRYCREATE"),
+            Code::UidNext(uid) => write!(f, "UIDNEXT {uid}"),
+            Code::UidValidity(validity) => write!(f, "UIDVALIDITY {validity}"),
+            Code::Unavailable => f.write_str("UNAVAILABLE"),
+            Code::Unseen(number) => write!(f, "UNSEEN {number}"),
+            Code::UseAttr => f.write_str("USEATTR"),
+        }
+    }
+}

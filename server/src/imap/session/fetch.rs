@@ -1,0 +1,293 @@
+//! FETCH (RFC 3501 §6.4.5, RFC 7162 §3.1.4).
+
+use super::copy::resolved;
+use super::section::{self, Place};
+use super::{Fail, Outcome, Session};
+use crate::imap::encode::{Code, Extensions, Status, body_structure, date_time, envelope, flags};
+use crate::imap::types::{
+    By, FetchItem, FetchModifiers, Partial, Section, SectionText, SelectMode, SequenceSet,
+};
+use crate::imap::wire::Wire;
+use gadwall_storage::mime::Structure;
+use gadwall_storage::{
+    BodyReader, FlagChange, Flags, MailboxRef, Message, MessageQuery, SystemFlag, Uid, UidSet, read_range,
+};
+use std::ops::Range;
+
+/// Messages looked up at a time.
+const PAGE: usize = 100;
+/// How much of a header HEADER.FIELDS looks at.
+const HEADER_LIMIT: u64 = 4 << 20;
+/// How much of a body is read at a time.
+const PIECE: usize = 64 << 10;
+
+/// What a FETCH needs to know of its items.
+struct Plan {
+    items: Vec<FetchItem>,
+    /// ENVELOPE, BODY, BODYSTRUCTURE, sections: what needs the parsed form.
+    details: bool,
+    /// Sections that set `\Seen`.
+    sees: bool,
+}
+
+impl Plan {
+    fn new(mut items: Vec<FetchItem>, by: By, condstore: bool) -> Self {
+        // RFC 3501 §6.4.8: UID FETCH answers with UIDs whatever was asked.
+        if by == By::Uid && !items.contains(&FetchItem::Uid) {
+            items.insert(0, FetchItem::Uid);
+        }
+        if condstore && !items.contains(&FetchItem::ModSeq) {
+            items.push(FetchItem::ModSeq);
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        items.retain(|item| seen.insert(format!("{item:?}")));
+        let details = items.iter().any(|item| {
+            !matches!(
+                item,
+                FetchItem::Uid
+                    | FetchItem::Flags
+                    | FetchItem::InternalDate
+                    | FetchItem::Size
+                    | FetchItem::ModSeq
+            )
+        });
+        let sees = items.iter().any(|item| {
+            matches!(item, FetchItem::Section { peek: false, .. } | FetchItem::Rfc822 | FetchItem::Rfc822Text)
+        });
+        Plan { items, details, sees }
+    }
+}
+
+impl Session {
+    pub(super) async fn fetch(
+        &mut self,
+        by: By,
+        set: &SequenceSet,
+        items: Vec<FetchItem>,
+        modifiers: &FetchModifiers,
+        wire: &mut Wire,
+    ) -> Outcome {
+        let selected = self.selected()?;
+        let (at, mode) = (selected.at, selected.mode);
+        let wanted = resolved(selected, set, by)?;
+        // RFC 7162 §3.1: MODSEQ and CHANGEDSINCE enable CONDSTORE.
+        self.condstore |= modifiers.changed_since.is_some() || items.contains(&FetchItem::ModSeq);
+        let plan = Plan::new(items, by, modifiers.changed_since.is_some());
+        let mut left = wanted.clone();
+        let mut missing = UidSet::new();
+        while let Some(first) = left.first() {
+            let page: UidSet = left.iter().take(PAGE).collect();
+            left = left.difference(&page);
+            debug_assert!(page.contains(first));
+            let found = self.page(at, &page, &plan, mode).await?;
+            missing.extend(page.difference(&found.iter().map(|m| m.uid).collect()).iter());
+            for message in &found {
+                let new_enough = modifiers.changed_since.is_none_or(|since| message.modseq.get() > since);
+                if new_enough {
+                    self.answer_fetch(at, message, &plan, wire).await?;
+                }
+            }
+        }
+        Ok(if missing.is_empty() {
+            Status::ok("Fetched")
+        } else {
+            // RFC 2180 §4.1.2: what is gone is left out, and EXPUNGE will follow.
+            Status::ok("Some messages are gone").code(Code::ExpungeIssued)
+        })
+    }
+
+    /// Messages to be shown, marked as seen if what is asked of them does that.
+    async fn page(
+        &mut self,
+        at: MailboxRef,
+        uids: &UidSet,
+        plan: &Plan,
+        mode: SelectMode,
+    ) -> Result<Vec<Message>, Fail> {
+        let store = self.services.store.clone();
+        if plan.sees && mode == SelectMode::ReadWrite {
+            let change = FlagChange::Add(Flags::new().with(SystemFlag::Seen));
+            store.set_flags(self.services.env.op(), at, uids, &change, None).await?;
+        }
+        let mut query = MessageQuery::of(uids.clone());
+        if plan.details {
+            query = query.with_details();
+        }
+        Ok(store.messages(at, query).await?)
+    }
+
+    async fn answer_fetch(
+        &mut self,
+        at: MailboxRef,
+        message: &Message,
+        plan: &Plan,
+        wire: &mut Wire,
+    ) -> Result<(), Fail> {
+        let Some(selected) = &mut self.selected else { return Ok(()) };
+        let Some(number) = selected.view.number(message.uid) else { return Ok(()) };
+        let recent = selected.view.recent(message.uid);
+        let mut body = Body { at, uid: message.uid, reader: None };
+        let start = wire.out().len();
+        wire.out().extend_from_slice(format!("* {number} FETCH (").as_bytes());
+        let mut is_first = true;
+        for item in &plan.items {
+            if !std::mem::take(&mut is_first) {
+                wire.out().push(b' ');
+            }
+            if plain_item(item, message, recent, wire.out()) {
+                continue;
+            }
+            let Some(structure) = &message.structure else {
+                return Err(std::io::Error::other("the store left a structure out").into());
+            };
+            match self.section_item(item, structure, &mut body, wire).await {
+                Ok(()) => {}
+                // Gone since it was listed; nothing of it has been sent yet.
+                Err(Fail::Status(_)) if wire.out().len() >= start && body.reader.is_none() => {
+                    wire.out().truncate(start);
+                    return Ok(());
+                }
+                // An answer can't be taken back once it has begun.
+                Err(Fail::Status(status)) => return Err(std::io::Error::other(status.text).into()),
+                Err(other) => return Err(other),
+            }
+        }
+        wire.out().extend_from_slice(b")\r\n");
+        let has_flags = plan.items.contains(&FetchItem::Flags);
+        if has_flags && let Some(selected) = &mut self.selected {
+            selected.view.told(message.uid, message.modseq);
+        }
+        Ok(wire.relieve().await?)
+    }
+
+    async fn section_item(
+        &self,
+        item: &FetchItem,
+        structure: &Structure,
+        body: &mut Body,
+        wire: &mut Wire,
+    ) -> Result<(), Fail> {
+        let whole = |text| Section { path: Vec::new(), text };
+        let (name, section, partial) = match item {
+            FetchItem::Envelope => {
+                wire.out().extend_from_slice(b"ENVELOPE ");
+                envelope(&structure.envelope, wire.out());
+                return Ok(());
+            }
+            FetchItem::Body => {
+                wire.out().extend_from_slice(b"BODY ");
+                body_structure(&structure.root, Extensions::No, wire.out());
+                return Ok(());
+            }
+            FetchItem::BodyStructure => {
+                wire.out().extend_from_slice(b"BODYSTRUCTURE ");
+                body_structure(&structure.root, Extensions::Yes, wire.out());
+                return Ok(());
+            }
+            FetchItem::Rfc822 => (Some("RFC822"), whole(SectionText::All), None),
+            FetchItem::Rfc822Header => (Some("RFC822.HEADER"), whole(SectionText::Header), None),
+            FetchItem::Rfc822Text => (Some("RFC822.TEXT"), whole(SectionText::Text), None),
+            FetchItem::Section { section, partial, .. } => (None, section.clone(), *partial),
+            _ => return Ok(()),
+        };
+        let place = section::locate(structure, &section);
+        let content = match place {
+            Place::Nowhere => None,
+            Place::Range(range) => Some(Source::Message(section::cut(&range, partial))),
+            Place::Fields(header, fields) => {
+                let window = header.start..header.end.min(header.start.saturating_add(HEADER_LIMIT));
+                let bytes = read_range(body.open(self).await?, window).await?;
+                Some(Source::Memory(cut_bytes(section::select(&bytes, &fields), partial)))
+            }
+        };
+        if let Some(Source::Message(range)) = &content
+            && !range.is_empty()
+        {
+            body.open(self).await?;
+        }
+        match name {
+            Some(name) => wire.out().extend_from_slice(name.as_bytes()),
+            None => section::write_name(&section, partial, wire.out()),
+        }
+        wire.out().push(b' ');
+        match content {
+            None => wire.out().extend_from_slice(b"NIL"),
+            Some(Source::Memory(bytes)) => {
+                wire.out().extend_from_slice(format!("{{{}}}\r\n", bytes.len()).as_bytes());
+                wire.out().extend_from_slice(&bytes);
+            }
+            Some(Source::Message(range)) => self.stream(range, body, wire).await?,
+        }
+        Ok(())
+    }
+
+    /// A literal in pieces: announced size and what comes agree, or the connection ends.
+    async fn stream(&self, range: Range<u64>, body: &mut Body, wire: &mut Wire) -> Result<(), Fail> {
+        wire.out().extend_from_slice(format!("{{{}}}\r\n", range.end - range.start).as_bytes());
+        let mut at = range.start;
+        while at < range.end {
+            let len = (range.end - at).min(PIECE as u64) as usize;
+            let piece = body.open(self).await?.read_at(at, len).await.map_err(std::io::Error::other)?;
+            if piece.is_empty() {
+                return Err(std::io::Error::other("a body ends before its size").into());
+            }
+            at += piece.len() as u64;
+            wire.out().extend_from_slice(&piece);
+            wire.relieve().await?;
+        }
+        Ok(())
+    }
+}
+
+/// A message's bytes, opened when they are needed.
+struct Body {
+    at: MailboxRef,
+    uid: Uid,
+    reader: Option<Box<dyn BodyReader>>,
+}
+
+impl Body {
+    async fn open(&mut self, session: &Session) -> Result<&mut dyn BodyReader, Fail> {
+        let reader = match self.reader.take() {
+            Some(reader) => reader,
+            None => session.services.store.body(self.at, self.uid).await?,
+        };
+        Ok(&mut **self.reader.insert(reader))
+    }
+}
+
+enum Source {
+    Memory(Vec<u8>),
+    Message(Range<u64>),
+}
+
+fn cut_bytes(mut bytes: Vec<u8>, partial: Option<Partial>) -> Vec<u8> {
+    let range = section::cut(&(0..bytes.len() as u64), partial);
+    bytes.truncate(range.end as usize);
+    bytes.drain(..range.start as usize);
+    bytes
+}
+
+/// Items that need no more than what is listed; whether this was one.
+fn plain_item(
+    item: &FetchItem,
+    message: &Message,
+    recent: crate::imap::encode::Recent,
+    out: &mut Vec<u8>,
+) -> bool {
+    match item {
+        FetchItem::Uid => out.extend_from_slice(format!("UID {}", message.uid).as_bytes()),
+        FetchItem::Size => out.extend_from_slice(format!("RFC822.SIZE {}", message.size).as_bytes()),
+        FetchItem::ModSeq => out.extend_from_slice(format!("MODSEQ ({})", message.modseq).as_bytes()),
+        FetchItem::Flags => {
+            out.extend_from_slice(b"FLAGS ");
+            flags(&message.flags, recent, out);
+        }
+        FetchItem::InternalDate => {
+            out.extend_from_slice(b"INTERNALDATE ");
+            date_time(message.internal_date, out);
+        }
+        _ => return false,
+    }
+    true
+}

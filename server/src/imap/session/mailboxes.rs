@@ -1,0 +1,73 @@
+//! CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 3501 §6.3).
+
+use super::{Outcome, Session, named};
+use crate::imap::encode::{Code, Status};
+use crate::imap::types::MailboxArg;
+use gadwall_storage::{MailboxRef, SpecialUse, StoreError, Subscribed, UidSet};
+
+impl Session {
+    pub(super) async fn create(&mut self, mailbox: &MailboxArg, special_use: &[SpecialUse]) -> Outcome {
+        let account = self.authenticated()?;
+        let name = named(mailbox)?;
+        let role = match special_use {
+            [] => None,
+            [one] => Some(*one),
+            // RFC 6154 §3.
+            _ => return Err(Status::no("A mailbox has one special use at most").code(Code::UseAttr).into()),
+        };
+        if name.is_inbox() {
+            return Err(Status::no("INBOX is always there").code(Code::AlreadyExists).into());
+        }
+        self.services.store.create_mailbox(self.services.env.op(), account, name, role).await?;
+        Ok(Status::ok("Mailbox created"))
+    }
+
+    pub(super) async fn delete(&mut self, mailbox: &MailboxArg) -> Outcome {
+        let account = self.authenticated()?;
+        let name = named(mailbox)?;
+        let store = &self.services.store;
+        let found = store.mailbox_by_name(account, name).await?;
+        let at = MailboxRef { account, mailbox: found.id };
+        match store.delete_mailbox(self.services.env.op(), at).await {
+            Ok(()) => Ok(Status::ok("Mailbox deleted")),
+            // RFC 9051 §7.1 HASCHILDREN.
+            Err(StoreError::NotPermitted(why)) if !name.is_inbox() => {
+                Err(Status::no(format!("Not deleted: {why}")).code(Code::HasChildren).into())
+            }
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    pub(super) async fn rename(&mut self, from: &MailboxArg, to: &MailboxArg) -> Outcome {
+        let account = self.authenticated()?;
+        let (from, to) = (named(from)?, named(to)?);
+        let store = self.services.store.clone();
+        let env = &self.services.env;
+        let found = store.mailbox_by_name(account, from).await?;
+        let at = MailboxRef { account, mailbox: found.id };
+        if !from.is_inbox() {
+            store.rename_mailbox(env.op(), at, to).await?;
+            return Ok(Status::ok("Mailbox renamed"));
+        }
+        // RFC 3501 §6.3.5: renaming INBOX moves its messages and leaves it empty; its children stay where they are.
+        let target = store.create_mailbox(env.op(), account, to, None).await?;
+        store.move_messages(env.op(), at, &UidSet::all(), target.id).await?;
+        Ok(Status::ok("Messages of INBOX moved"))
+    }
+
+    pub(super) async fn subscribe(&mut self, mailbox: &MailboxArg) -> Outcome {
+        self.set_subscribed(mailbox, Subscribed::Yes).await?;
+        Ok(Status::ok("Subscribed"))
+    }
+
+    pub(super) async fn unsubscribe(&mut self, mailbox: &MailboxArg) -> Outcome {
+        self.set_subscribed(mailbox, Subscribed::No).await?;
+        Ok(Status::ok("Unsubscribed"))
+    }
+
+    async fn set_subscribed(&mut self, mailbox: &MailboxArg, to: Subscribed) -> Result<(), super::Fail> {
+        let account = self.authenticated()?;
+        let (name, op) = (named(mailbox)?, self.services.env.op());
+        Ok(self.services.store.set_subscribed(op, account, name, to).await?)
+    }
+}

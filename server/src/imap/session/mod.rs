@@ -1,0 +1,236 @@
+//! Executes typed commands against the store. Knows responses and the wire's outgoing side, never a socket.
+
+mod append;
+mod auth;
+mod copy;
+mod expunge;
+mod fail;
+mod fetch;
+mod list;
+mod mailboxes;
+mod matcher;
+mod search;
+mod section;
+mod select;
+mod store;
+mod sync;
+
+pub use append::Appending;
+pub use auth::AuthNext;
+pub use fail::{Fail, Outcome};
+
+use super::encode::{Code, Status, Untagged};
+use super::types::{Command, MailboxArg, SelectMode, Tagged};
+use super::view::{Expunges, View};
+use super::wire::Wire;
+use crate::Services;
+use crate::auth::{Exchange, Private, mechanisms};
+use crate::net::TlsInfo;
+use gadwall_storage::{Account, AccountId, MailboxName, MailboxRef};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// One client's dialogue.
+pub struct Session {
+    pub(super) services: Arc<Services>,
+    peer: SocketAddr,
+    private: Private,
+    tls: Option<TlsInfo>,
+    account: Option<AccountId>,
+    selected: Option<Selected>,
+    exchange: Option<Exchange>,
+    proven: Option<Box<Account>>,
+    /// RFC 7162 §3.1: the client has shown that it knows mod-sequences.
+    condstore: bool,
+}
+
+/// The selected mailbox.
+struct Selected {
+    at: MailboxRef,
+    view: View,
+    mode: SelectMode,
+}
+
+/// Who is at the other end.
+pub struct Peer {
+    pub address: SocketAddr,
+    pub private: Private,
+    pub tls: Option<TlsInfo>,
+}
+
+impl Session {
+    pub fn new(services: Arc<Services>, peer: Peer) -> Self {
+        Self {
+            services,
+            peer: peer.address,
+            private: peer.private,
+            tls: peer.tls,
+            account: None,
+            selected: None,
+            exchange: None,
+            proven: None,
+            condstore: false,
+        }
+    }
+
+    pub fn greeting(&self) -> Status {
+        Status::ok("Gadwall ready").code(Code::Capability(self.capabilities()))
+    }
+
+    pub fn account(&self) -> Option<AccountId> {
+        self.account
+    }
+
+    pub fn can_start_tls(&self) -> bool {
+        self.services.tls.is_some() && self.tls.is_none()
+    }
+
+    /// The handshake is done.
+    pub fn encrypted(&mut self, tls: TlsInfo) {
+        self.tls = Some(tls);
+        self.private = Private::Yes;
+    }
+
+    /// What is offered now: before login only what is needed to log in.
+    fn capabilities(&self) -> String {
+        let mut list = vec!["IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE"];
+        if self.account.is_some() {
+            list.extend(["IDLE", "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN", "SPECIAL-USE"]);
+            list.extend(["CREATE-SPECIAL-USE", "CONDSTORE", "MULTIAPPEND", "WITHIN"]);
+            return list.join(" ");
+        }
+        if self.can_start_tls() {
+            list.push("STARTTLS");
+        }
+        if self.private == Private::No {
+            list.push("LOGINDISABLED");
+        }
+        let mut text = list.join(" ");
+        mechanisms(self.private).iter().for_each(|name| text.push_str(&format!(" AUTH={name}")));
+        text
+    }
+
+    /// Executes a command and answers it, untagged data of other sessions' changes included. AUTHENTICATE, IDLE,
+    /// STARTTLS and LOGOUT are the driver's, since they change how the stream is read.
+    pub async fn execute(
+        &mut self,
+        Tagged { tag, command }: Tagged,
+        wire: &mut Wire,
+    ) -> Result<Status, Fail> {
+        let expunges = expunges_during(&command);
+        let silent = matches!(command, Command::Select { .. } | Command::Close | Command::Unselect);
+        let status = match self.run(command, wire).await {
+            Ok(status) => status,
+            Err(Fail::Status(status)) => status,
+            Err(fail) => return Err(fail),
+        };
+        if !silent {
+            self.sync(wire, expunges).await?;
+        }
+        wire.status(Some(&tag), &status);
+        Ok(status)
+    }
+
+    async fn run(&mut self, command: Command, wire: &mut Wire) -> Outcome {
+        match command {
+            Command::Capability => {
+                wire.untagged(&Untagged::Capability(&self.capabilities()));
+                Ok(Status::ok("Capabilities listed"))
+            }
+            Command::Noop | Command::Check => Ok(Status::ok("Done")),
+            Command::Id(_) => {
+                wire.untagged(&Untagged::Id(&[("name", "Gadwall"), ("version", env!("CARGO_PKG_VERSION"))]));
+                Ok(Status::ok("Pleased to meet you"))
+            }
+            Command::Login { user, password } => self.login(&user, &password).await,
+            Command::Enable(names) => self.enable(&names, wire),
+            Command::Select { mailbox, params, mode } => self.select(&mailbox, &params, mode, wire).await,
+            Command::Create { mailbox, special_use } => self.create(&mailbox, &special_use).await,
+            Command::Delete { mailbox } => self.delete(&mailbox).await,
+            Command::Rename { from, to } => self.rename(&from, &to).await,
+            Command::Subscribe { mailbox } => self.subscribe(&mailbox).await,
+            Command::Unsubscribe { mailbox } => self.unsubscribe(&mailbox).await,
+            Command::List(list) => self.list(&list, wire).await,
+            Command::Lsub { reference, pattern } => self.lsub(&reference, &pattern, wire).await,
+            Command::Namespace => {
+                self.authenticated()?;
+                wire.untagged(&Untagged::Namespace);
+                Ok(Status::ok("One namespace"))
+            }
+            Command::Status { mailbox, items } => self.status(&mailbox, &items, wire).await,
+            Command::Close => self.close().await,
+            Command::Unselect => {
+                self.selected()?;
+                self.selected = None;
+                Ok(Status::ok("Mailbox closed"))
+            }
+            Command::Expunge { uids } => self.expunge(uids.as_ref()).await,
+            Command::Search(search) => self.search(&search, wire).await,
+            Command::Fetch { by, set, items, modifiers } => {
+                self.fetch(by, &set, items, &modifiers, wire).await
+            }
+            Command::Store { by, set, change, unchanged_since } => {
+                self.store(by, &set, &change, unchanged_since, wire).await
+            }
+            Command::Copy { by, set, to } => self.copy(by, &set, &to).await,
+            Command::Move { by, set, to } => self.move_messages(by, &set, &to, wire).await,
+            Command::StartTls
+            | Command::Logout
+            | Command::Authenticate { .. }
+            | Command::Idle
+            | Command::AppendDone => Err(Status::bad("Not now").into()),
+        }
+    }
+
+    /// RFC 5161 §3.1.
+    fn enable(&mut self, names: &[String], wire: &mut Wire) -> Outcome {
+        self.authenticated()?;
+        let mut enabled = Vec::new();
+        if names.iter().any(|name| name == "CONDSTORE") {
+            self.condstore = true;
+            enabled.push("CONDSTORE");
+        }
+        wire.untagged(&Untagged::Enabled(&enabled));
+        Ok(Status::ok("Enabled"))
+    }
+
+    fn authenticated(&self) -> Result<AccountId, Fail> {
+        self.account.ok_or_else(|| Status::bad("Log in first").into())
+    }
+
+    fn selected(&mut self) -> Result<&mut Selected, Fail> {
+        self.authenticated()?;
+        self.selected.as_mut().ok_or_else(|| Status::bad("Select a mailbox first").into())
+    }
+
+    /// The selected mailbox, which must not be read-only.
+    fn writable(&mut self) -> Result<&mut Selected, Fail> {
+        let selected = self.selected()?;
+        match selected.mode {
+            SelectMode::ReadWrite => Ok(selected),
+            SelectMode::ReadOnly => {
+                Err(Status::no("The mailbox was opened read-only: SELECT it to change it").into())
+            }
+        }
+    }
+}
+
+/// A name that a mailbox can have.
+fn named(mailbox: &MailboxArg) -> Result<&MailboxName, Fail> {
+    match mailbox {
+        MailboxArg::Name(name) => Ok(name),
+        MailboxArg::Invalid { reason, .. } => {
+            Err(Status::no(format!("Not a mailbox name: {reason}")).code(Code::Cannot).into())
+        }
+    }
+}
+
+/// RFC 3501 §7.4.1: none while FETCH, STORE or SEARCH is answered; their UID forms don't count.
+pub fn expunges_during(command: &Command) -> Expunges {
+    use super::types::By;
+    match command {
+        Command::Fetch { by: By::Sequence, .. } | Command::Store { by: By::Sequence, .. } => Expunges::Held,
+        Command::Search(search) if search.by == By::Sequence => Expunges::Held,
+        _ => Expunges::Allowed,
+    }
+}

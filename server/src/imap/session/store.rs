@@ -1,0 +1,70 @@
+//! STORE (RFC 3501 §6.4.6, RFC 7162 §3.1.3).
+
+use super::copy::resolved;
+use super::{Outcome, Session};
+use crate::imap::encode::{Code, Status, Untagged};
+use crate::imap::types::{By, SequenceSet, StoreChange};
+use crate::imap::wire::Wire;
+use gadwall_storage::{FlagsNow, Uid, UidSet};
+
+impl Session {
+    pub(super) async fn store(
+        &mut self,
+        by: By,
+        set: &SequenceSet,
+        change: &StoreChange,
+        unchanged_since: Option<u64>,
+        wire: &mut Wire,
+    ) -> Outcome {
+        let selected = self.writable()?;
+        let (at, uids) = (selected.at, resolved(selected, set, by)?);
+        // RFC 7162 §3.1: UNCHANGEDSINCE enables CONDSTORE.
+        self.condstore |= unchanged_since.is_some();
+        let op = self.services.env.op();
+        let store = self.services.store.clone();
+        let stored = store.set_flags(op, at, &uids, &change.flags, unchanged_since).await?;
+        for message in &stored.messages {
+            self.answer(message, by, change.silent, wire);
+            wire.relieve().await?;
+        }
+        let found: UidSet = stored.messages.iter().map(|m| m.uid).collect();
+        let missing = uids.difference(&found).difference(&stored.modified);
+        if !stored.modified.is_empty() {
+            let code = Code::Modified(self.numbered(&stored.modified, by));
+            return Ok(Status::ok("Some have changed since and were left alone").code(code));
+        }
+        if !missing.is_empty() {
+            // RFC 2180 §4.2: the others were changed.
+            return Ok(Status::ok("Some messages are gone").code(Code::ExpungeIssued));
+        }
+        Ok(Status::ok("Stored"))
+    }
+
+    /// Tells the client of one message, unless it asked for silence; RFC 7162 §3.1.3: MODSEQ is told even then.
+    fn answer(&mut self, message: &FlagsNow, by: By, silent: bool, wire: &mut Wire) {
+        let condstore = self.condstore;
+        let Some(selected) = &mut self.selected else { return };
+        let Some(number) = selected.view.number(message.uid) else { return };
+        selected.view.told(message.uid, message.modseq);
+        if silent && !condstore {
+            return;
+        }
+        wire.untagged(&Untagged::FetchFlags {
+            number,
+            uid: (by == By::Uid || condstore).then_some(message.uid),
+            flags: (!silent).then_some(&message.flags),
+            recent: selected.view.recent(message.uid),
+            modseq: condstore.then_some(message.modseq),
+        });
+    }
+
+    /// UIDs as the command named them: UIDs, or message numbers. Both are positive numbers in ascending order.
+    fn numbered(&self, uids: &UidSet, by: By) -> UidSet {
+        match (by, &self.selected) {
+            (By::Sequence, Some(selected)) => {
+                uids.iter().filter_map(|uid| selected.view.number(uid)).filter_map(Uid::new).collect()
+            }
+            _ => uids.clone(),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Brings the client's view up to date with the store.
+
+use super::{Fail, Session};
+use crate::imap::encode::{Code, Recent, Status, Untagged};
+use crate::imap::types::SelectMode;
+use crate::imap::view::{Expunges, Update};
+use crate::imap::wire::Wire;
+use gadwall_storage::{Changes, Delta, MailboxRef, MessageQuery, StoreError, UidSet};
+
+impl Session {
+    /// Tells the client what has changed in the selected mailbox, as far as that is allowed now. A store that can't be
+    /// asked costs delay, nothing else.
+    pub async fn sync(&mut self, wire: &mut Wire, expunges: Expunges) -> Result<(), Fail> {
+        let Some(selected) = &self.selected else { return Ok(()) };
+        let (at, since) = (selected.at, selected.view.modseq());
+        let delta = match self.services.store.changes_since(at, since).await {
+            Ok(Changes::Delta(delta)) => delta,
+            Ok(Changes::Resync) => match self.everything(at).await {
+                Ok(delta) => delta,
+                Err(e) => return tolerate(&e),
+            },
+            Ok(Changes::Deleted) => return self.mailbox_is_gone(wire).await,
+            Err(e) => return tolerate(&e),
+        };
+        let Some(selected) = &mut self.selected else { return Ok(()) };
+        let nothing = delta.changed.is_empty() && delta.vanished.is_empty();
+        if nothing && !(selected.view.has_gone() && expunges == Expunges::Allowed) {
+            return Ok(());
+        }
+        let last = selected.view.last_uid();
+        let has_new = delta.changed.iter().any(|m| last.is_none_or(|last| m.uid > last));
+        let mut claimed = UidSet::new();
+        if has_new && selected.mode == SelectMode::ReadWrite {
+            claimed = self.services.store.claim_recent(at).await.unwrap_or_default();
+        }
+        let updates = selected.view.apply(&delta, &claimed, expunges);
+        let condstore = self.condstore;
+        for update in &updates {
+            tell(update, condstore, wire);
+            wire.relieve().await?;
+        }
+        Ok(())
+    }
+
+    /// The journal does not reach back far enough: what is there now, and what is not.
+    async fn everything(&self, at: MailboxRef) -> Result<Delta, StoreError> {
+        let (mailbox, uids) = self.services.store.uids(at).await?;
+        let known = self.selected.as_ref().map(|s| s.view.uids()).unwrap_or_default();
+        let changed = self.services.store.messages(at, MessageQuery::of(uids.clone())).await?;
+        Ok(Delta { through: mailbox.modseq, changed, vanished: known.difference(&uids) })
+    }
+
+    /// Another session has deleted the mailbox, or the account has gone with it.
+    async fn mailbox_is_gone(&mut self, wire: &mut Wire) -> Result<(), Fail> {
+        if let Some(account) = self.account {
+            match self.services.store.account(account).await {
+                Err(e @ StoreError::NotFound(_)) => return Err(e.into()),
+                Err(e) => return tolerate(&e),
+                Ok(_) => {}
+            }
+        }
+        self.selected = None;
+        let status = Status::ok("The selected mailbox was deleted; none is selected now");
+        wire.status(None, &status.code(Code::Closed));
+        Ok(())
+    }
+}
+
+fn tolerate(error: &StoreError) -> Result<(), Fail> {
+    tracing::warn!(%error, "changes are told later");
+    Ok(())
+}
+
+fn tell(update: &Update, condstore: bool, wire: &mut Wire) {
+    match update {
+        Update::Expunge(n) => wire.untagged(&Untagged::Expunge(*n)),
+        Update::Exists(n) => wire.untagged(&Untagged::Exists(*n)),
+        Update::Recent(n) => wire.untagged(&Untagged::Recent(*n)),
+        Update::Flags { number, uid, flags, recent, modseq } => wire.untagged(&Untagged::FetchFlags {
+            number: *number,
+            uid: condstore.then_some(*uid),
+            flags: Some(flags),
+            recent: if *recent == Recent::Yes { Recent::Yes } else { Recent::No },
+            modseq: condstore.then_some(*modseq),
+        }),
+    }
+}

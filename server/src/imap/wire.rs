@@ -1,0 +1,88 @@
+//! The two directions of a connection: received bytes on their way into the decoder, responses on their way out.
+
+use super::decode::{Decoder, Limits as DecoderLimits};
+use super::encode::{Status, Untagged};
+use super::types::Tag;
+use crate::Limits;
+use crate::net::BoxIo;
+use std::io;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+/// How much is read at a time.
+const READ: usize = 16 << 10;
+/// Responses beyond this are written before more are made.
+const HIGH_WATER: usize = 64 << 10;
+
+pub struct Wire {
+    pub io: BoxIo,
+    pub decoder: Decoder,
+    out: Vec<u8>,
+    write_stall: Duration,
+}
+
+impl Wire {
+    pub fn new(io: BoxIo, limits: &Limits) -> Self {
+        let decoder = Decoder::new(DecoderLimits {
+            line_bytes: limits.line_bytes,
+            literal_bytes: limits.literal_bytes,
+            swallow_bytes: limits.message_bytes.saturating_mul(2).max(limits.literal_bytes as u64),
+        });
+        Self { io, decoder, out: Vec::new(), write_stall: limits.write_stall }
+    }
+
+    /// Where responses are written to. They leave with the next [`Wire::flush`] or [`Wire::relieve`].
+    pub fn out(&mut self) -> &mut Vec<u8> {
+        &mut self.out
+    }
+
+    pub fn untagged(&mut self, response: &Untagged) {
+        response.write(&mut self.out);
+    }
+
+    pub fn status(&mut self, tag: Option<&Tag>, status: &Status) {
+        status.write(tag, &mut self.out);
+    }
+
+    /// `+ text`
+    pub fn continuation(&mut self, text: &str) {
+        self.out.extend_from_slice(b"+ ");
+        self.out.extend_from_slice(text.as_bytes());
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// Writes what there is once it is much: so a large answer never stands in memory whole.
+    pub async fn relieve(&mut self) -> io::Result<()> {
+        if self.out.len() >= HIGH_WATER { self.flush().await } else { Ok(()) }
+    }
+
+    /// Writes everything said so far. A peer that takes nothing for too long is an error.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        let mut written = 0;
+        while written < self.out.len() {
+            let write = timeout(self.write_stall, self.io.write(&self.out[written..]));
+            match write.await.map_err(|_| io::ErrorKind::TimedOut)?? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                n => written += n,
+            }
+        }
+        if written > 0 {
+            self.out.clear();
+            // What a large answer needed is not kept by an idle connection.
+            self.out.shrink_to(HIGH_WATER);
+            timeout(self.write_stall, self.io.flush()).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        }
+        Ok(())
+    }
+
+    /// Reads more into the decoder. Cancel safe.
+    pub async fn fill(&mut self) -> io::Result<()> {
+        let buffer = self.decoder.buffer();
+        buffer.reserve(READ);
+        match self.io.read_buf(buffer).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What the engines' tests share: services over the memory store, and a client at the other end of a pipe.
+
+use crate::accounts::{AccountDefaults, AccountRequest, create};
+use crate::auth::Authenticator;
+use crate::msgid::MessageIds;
+use crate::net::Conn;
+use crate::{Env, Limits, Services};
+use gadwall_storage::body::SpoolConfig;
+use gadwall_storage::memory::MemoryStore;
+use gadwall_storage::{Account, Address, MailStore, ManualClock, SeededEntropy};
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio_util::sync::CancellationToken;
+
+/// Services with one account: `ann@example.org`, password `secret`.
+pub struct World {
+    pub services: Arc<Services>,
+    pub account: Account,
+    pub clock: Arc<ManualClock>,
+}
+
+impl World {
+    pub async fn new() -> World {
+        Self::with(Limits::default(), 100_000_000).await
+    }
+
+    pub async fn with(limits: Limits, quota: u64) -> World {
+        let clock = Arc::new(ManualClock::default());
+        let env = Env::inline(clock.clone(), Arc::new(SeededEntropy::new(1)));
+        let store = Arc::new(MemoryStore::new(env.clock.clone(), env.entropy.clone()));
+        Self::over(store, env, clock, limits, quota).await
+    }
+
+    /// The same over a store of the test's own.
+    pub async fn over(
+        store: Arc<dyn MailStore>,
+        env: Env,
+        clock: Arc<ManualClock>,
+        limits: Limits,
+        quota: u64,
+    ) -> World {
+        let request = AccountRequest {
+            address: Some(Address::parse("ann@example.org").unwrap()),
+            password: Some("secret".into()),
+            quota_bytes: Some(quota),
+            ..AccountRequest::default()
+        };
+        let made = create(&*store, &env, &AccountDefaults::default(), env.op(), request).await.unwrap();
+        let spool = SpoolConfig { message_limit_bytes: limits.message_bytes, ..SpoolConfig::default() };
+        let services = Services {
+            auth: Arc::new(Authenticator::new(store.clone(), env.clone())),
+            message_ids: MessageIds::new([7; 32]),
+            tls: None,
+            spool,
+            limits,
+            hostname: "mx.test".into(),
+            store,
+            env,
+        };
+        World { services: Arc::new(services), account: made.account, clock }
+    }
+
+    /// A connection from this machine, whose other end is for an engine.
+    pub fn connection(&self) -> (Conn, Talk) {
+        let (client, server) = tokio::io::duplex(1 << 20);
+        let address = "127.0.0.1:1".parse().unwrap();
+        let drain = CancellationToken::new();
+        let conn = Conn {
+            io: Box::new(server),
+            peer: address,
+            local: address,
+            tls: None,
+            id: 1,
+            drain: drain.clone(),
+        };
+        (conn, Talk { io: client, received: Vec::new(), drain })
+    }
+}
+
+/// The client's end.
+pub struct Talk {
+    pub io: DuplexStream,
+    received: Vec<u8>,
+    pub drain: CancellationToken,
+}
+
+impl Talk {
+    pub async fn send(&mut self, text: impl AsRef<[u8]>) {
+        self.io.write_all(text.as_ref()).await.unwrap();
+    }
+
+    /// One line, its end included.
+    pub async fn line(&mut self) -> String {
+        loop {
+            if let Some(end) = self.received.iter().position(|b| *b == b'\n') {
+                let rest = self.received.split_off(end + 1);
+                return String::from_utf8(std::mem::replace(&mut self.received, rest)).unwrap();
+            }
+            let read = self.io.read_buf(&mut self.received).await.unwrap();
+            assert!(read > 0, "closed after {:?}", String::from_utf8_lossy(&self.received));
+        }
+    }
+
+    /// The server says no more and closes.
+    pub async fn closed(&mut self) {
+        let mut rest = std::mem::take(&mut self.received);
+        self.io.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.is_empty(), "{:?}", String::from_utf8_lossy(&rest));
+    }
+}
