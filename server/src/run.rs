@@ -69,6 +69,7 @@ pub async fn start(
     let services = Arc::new(Services {
         auth: Arc::new(Authenticator::new(store.clone(), env.clone())),
         message_ids: MessageIds::new(secret),
+        maildrops: Arc::default(),
         tls: tls.clone().map(|t| t as Arc<dyn TlsUpgrade>),
         spool: SpoolConfig {
             message_limit_bytes: config.limits.message_bytes,

@@ -3,6 +3,7 @@
 use crate::auth::Authenticator;
 use crate::msgid::MessageIds;
 use crate::net::TlsUpgrade;
+use crate::pop3::Maildrops;
 use gadwall_storage::body::SpoolConfig;
 use gadwall_storage::{Clock, Entropy, MailStore, OpId, StoreError};
 use std::sync::Arc;
@@ -62,6 +63,8 @@ pub struct Services {
     pub env: Env,
     pub auth: Arc<Authenticator>,
     pub message_ids: MessageIds,
+    /// Which maildrops POP3 sessions have locked.
+    pub maildrops: Arc<Maildrops>,
     /// Present when a certificate is configured: only then is STARTTLS announced (an untrusted certificate
     /// makes Nodemailer fail a send that would have worked in clear).
     pub tls: Option<Arc<dyn TlsUpgrade>>,

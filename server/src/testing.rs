@@ -50,6 +50,7 @@ impl World {
         let services = Services {
             auth: Arc::new(Authenticator::new(store.clone(), env.clone())),
             message_ids: MessageIds::new([7; 32]),
+            maildrops: Arc::default(),
             tls: None,
             spool,
             limits,
