@@ -112,7 +112,7 @@ pub enum SpecialUse {
 }
 
 /// A mailbox as it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mailbox {
     pub id: MailboxId,
     pub name: MailboxName,
