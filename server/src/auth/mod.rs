@@ -11,4 +11,4 @@ pub use password::*;
 pub use sasl::*;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

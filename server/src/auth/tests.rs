@@ -134,7 +134,7 @@ async fn tokens_are_refused_the_way_their_clients_understand() {
 }
 
 /// A SCRAM client of a few lines: its final message, and the server signature it expects.
-fn scram_client(password: &str, bare: &str, server_first: &str) -> (String, String) {
+pub(crate) fn scram_client(password: &str, bare: &str, server_first: &str) -> (String, String) {
     let field = |name: &str| {
         server_first.split(',').find_map(|a| a.strip_prefix(name)).unwrap_or_else(|| panic!("{server_first}"))
     };
