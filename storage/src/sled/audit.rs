@@ -86,7 +86,8 @@ fn audit_mailbox(
     record: &MailboxRecord,
     recount: &mut Recount,
 ) -> Result<()> {
-    let mut counted = MailboxRecord { messages: 0, unseen: 0, deleted: 0, bytes: 0, recent: 0, ..record.clone() };
+    let mut counted =
+        MailboxRecord { messages: 0, unseen: 0, deleted: 0, bytes: 0, recent: 0, ..record.clone() };
     let rows: Vec<(Uid, RowRecord)> = tree.rows(id, &UidSet::all())?;
     for (uid, row) in &rows {
         counted.count(*uid, row);
@@ -153,7 +154,8 @@ fn audit_blobs(tree: &::sled::Tree, recount: &mut Recount) -> Result<()> {
         Ok(Walk::On)
     })?;
     // Empty content has no bytes to be counted.
-    let counted: BTreeMap<u32, u64> = std::mem::take(&mut recount.live).into_iter().filter(|s| s.1 > 0).collect();
+    let counted: BTreeMap<u32, u64> =
+        std::mem::take(&mut recount.live).into_iter().filter(|s| s.1 > 0).collect();
     recount.check(format_args!("live bytes: {kept:?}, counted {counted:?}"), kept == counted);
     Ok(())
 }

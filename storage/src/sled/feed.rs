@@ -16,7 +16,11 @@ impl Feed for SledStore {
             Err(e @ StoreError::NotFound(_)) => {
                 // Somebody else's is not gone, it is no mailbox of this account at all.
                 let other: Option<MailboxRecord> = reader.tree.get_long(&keys::mailbox(at.mailbox))?;
-                return if other.is_some_and(|m| m.account != at.account) { Err(e) } else { Ok(Changes::Deleted) };
+                return if other.is_some_and(|m| m.account != at.account) {
+                    Err(e)
+                } else {
+                    Ok(Changes::Deleted)
+                };
             }
             Err(e) => return Err(e),
         };

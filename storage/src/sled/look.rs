@@ -4,8 +4,8 @@
 use super::keys;
 use super::records::{MailboxRecord, RowRecord, decode};
 use crate::*;
-use serde::de::DeserializeOwned;
 use ::sled::IVec;
+use serde::de::DeserializeOwned;
 
 /// Longest value in the tree: sled puts longer ones where they are never synced (docs/adr/0002).
 pub const VALUE_LIMIT: usize = 32 << 10;

@@ -91,7 +91,8 @@ impl Messages for SledStore {
     ) -> Result<FlagsStored> {
         let print = Fingerprint::of("set_flags", &(at, uids, change, unchanged_since));
         let (uids, change) = (uids.clone(), change.clone());
-        self.once(Asks::SHRINKS, op, print, move |tx| set_flags(tx, at, &uids, &change, unchanged_since)).await
+        self.once(Asks::SHRINKS, op, print, move |tx| set_flags(tx, at, &uids, &change, unchanged_since))
+            .await
     }
 
     async fn copy(&self, op: OpId, from: MailboxRef, uids: &UidSet, to: MailboxId) -> Result<Copied> {

@@ -43,7 +43,11 @@ pub fn once<T: Serialize + DeserializeOwned>(
     mutation: impl FnOnce(&mut Tx) -> Result<T>,
 ) -> Result<T> {
     if let Some(known) = find(tx, op)? {
-        return if known.print == print.0 { decode(&known.outcome) } else { Err(StoreError::OperationMismatch) };
+        return if known.print == print.0 {
+            decode(&known.outcome)
+        } else {
+            Err(StoreError::OperationMismatch)
+        };
     }
     let outcome = mutation(tx)?;
     let record = OperationRecord { print: print.0, outcome: encode(&outcome)? };

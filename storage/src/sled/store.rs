@@ -59,12 +59,7 @@ impl SledStore {
                 None
             }
         };
-        Self {
-            shared,
-            writer: RwLock::new(writer),
-            trimming: Mutex::default(),
-            lock: Mutex::new(Some(lock)),
-        }
+        Self { shared, writer: RwLock::new(writer), trimming: Mutex::default(), lock: Mutex::new(Some(lock)) }
     }
 
     pub(super) async fn read(&self) -> Reader<'_> {

@@ -6,8 +6,8 @@ use super::records::{Totals, encode};
 use super::segments::Segments;
 use crate::memory::Limits;
 use crate::*;
-use serde::Serialize;
 use ::sled::IVec;
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// What a mutation works on.
@@ -177,7 +177,9 @@ impl Look for Tx<'_> {
             };
             let walk = match (laid.peek(), stored_key) {
                 (None, None) => return Ok(()),
-                (Some((key, value)), other) if other.as_ref().is_none_or(|other| key.as_slice() <= &other[..]) => {
+                (Some((key, value)), other)
+                    if other.as_ref().is_none_or(|other| key.as_slice() <= &other[..]) =>
+                {
                     // The overlay hides what is stored under the same key.
                     let hides = other.is_some_and(|other| key.as_slice() == &other[..]);
                     let walk = match value {

@@ -118,8 +118,7 @@ fn run(shared: &Shared, jobs: &mpsc::Receiver<Message>) {
 
 /// Runs what waits as one group. Whether more is to come.
 fn group(shared: &Shared, first: Message, jobs: &mpsc::Receiver<Message>) -> bool {
-    let mut tx =
-        Tx::new(&shared.db.tree, &shared.segments, &*shared.clock, &*shared.entropy, &shared.limits);
+    let mut tx = Tx::new(&shared.db.tree, &shared.segments, &*shared.clock, &*shared.entropy, &shared.limits);
     let mut replies: Vec<Reply> = Vec::new();
     let mut durable = Durable::No;
     let mut free = None;
