@@ -1,46 +1,26 @@
-//! The HTTP engine.
+//! The HTTP engine: what Nodemailer asks for, the REST API, and the web pages. It knows `dyn MailStore` and nothing
+//! of the other engines; `docs/api.md` describes every route.
 
+mod access;
+mod api;
+mod app;
+mod client;
+mod config;
+mod csrf;
+mod error;
+mod ethereal;
+mod health;
+mod input;
+mod limiter;
+mod place;
+mod router;
 mod serve;
+mod token;
+mod view;
 
+pub use config::{Endpoint, HttpConfig};
+pub use router::router;
 pub use serve::serve;
 
-use crate::Services;
-use crate::accounts::AccountDefaults;
-use std::sync::Arc;
-
-/// What the web and the API tell their users about the other doors.
-#[derive(Debug, Clone)]
-pub struct HttpConfig {
-    pub defaults: AccountDefaults,
-    pub smtp: Endpoint,
-    pub imap: Endpoint,
-    pub pop3: Endpoint,
-    /// Base of every URL shown, without a final slash: `http://localhost:8025`.
-    pub web: String,
-    /// Whether an MX listener takes mail from the Internet.
-    pub mx_enabled: bool,
-    /// When set, `POST /user` and the account API want it as a bearer token.
-    pub api_key: Option<String>,
-    /// A bearer token that opens every route to whoever runs the server: its command line reads it from a file that
-    /// only its user can read.
-    pub admin_token: String,
-    /// How many accounts one address may make in an hour.
-    pub accounts_per_hour: u32,
-}
-
-/// A door as a client is told to use it. `secure`: TLS from the first byte.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct Endpoint {
-    pub host: String,
-    pub port: u16,
-    pub secure: bool,
-}
-
-/// All routes. `serving` turns true once every listener serves, and false again when the server drains.
-pub fn router(
-    _services: Arc<Services>,
-    _config: HttpConfig,
-    _serving: tokio::sync::watch::Receiver<bool>,
-) -> axum::Router {
-    unimplemented!()
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,9 @@
+//! The REST API. Every route answers JSON (`success: true`, or `error` and `code`) or the bytes it names.
+
+mod accounts;
+mod addresses;
+mod listing;
+mod mailboxes;
+mod routes;
+
+pub use routes::routes;

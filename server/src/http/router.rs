@@ -1,0 +1,51 @@
+//! All routes.
+
+use super::app::{App, Shared};
+use super::error::ApiError;
+use super::{HttpConfig, api, csrf, ethereal, health};
+use crate::Services;
+use axum::Router;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use axum::routing::{get, post};
+use std::sync::Arc;
+
+/// All routes. `serving` turns true once every listener serves, and false again when the server drains.
+pub fn router(
+    services: Arc<Services>,
+    config: HttpConfig,
+    serving: tokio::sync::watch::Receiver<bool>,
+) -> Router {
+    let app = App::new(services, config, serving);
+    basics()
+        .merge(api::routes())
+        .fallback(|| async { ApiError::not_found("NotFound", "there is nothing at this address") })
+        .method_not_allowed_fallback(|method: Method| async move {
+            let message = format!("{method} is not possible here");
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
+        })
+        .layer(axum::middleware::map_response(harden))
+        .layer(axum::middleware::from_fn(csrf::guard))
+        .with_state(app)
+}
+
+fn basics() -> Router<Shared> {
+    Router::new()
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/user", post(ethereal::create))
+}
+
+/// What every answer says, unless its handler said otherwise.
+async fn harden(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}

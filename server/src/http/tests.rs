@@ -1,0 +1,4 @@
+//! The API's contract, over the memory store.
+
+mod accounts;
+mod world;
