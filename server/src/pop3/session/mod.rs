@@ -6,10 +6,10 @@ mod transaction;
 
 use super::command::Command;
 use super::maildrop::Maildrop;
-use super::reply::Reply;
+use super::reply::{Code, Reply};
 use crate::Services;
 use crate::auth::{Exchange, Private};
-use gadwall_storage::Account;
+use gadwall_storage::{Account, StoreError};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -157,6 +157,11 @@ impl Session {
             Ok(0) => Reply::ok("goodbye"),
             Ok(1) => Reply::ok("1 message deleted, goodbye"),
             Ok(count) => Reply::ok(format!("{count} messages deleted, goodbye")),
+            Err(StoreError::Unavailable { outcome_unknown: true, reason, .. }) => {
+                tracing::warn!(error = reason, "unknown whether messages were deleted");
+                let text = "it is not known whether the messages were deleted, log in again to see";
+                Reply::Err(Some(Code::SysTemp), text.into())
+            }
             Err(e) => {
                 tracing::warn!(error = %e, "messages not deleted");
                 Reply::store(&e)

@@ -78,19 +78,24 @@ async fn when_the_store_fails_quit_says_so_and_nothing_is_deleted() {
 #[tokio::test]
 async fn an_unknown_outcome_is_asked_for_with_the_same_operation() {
     let (world, store) = tricky().await;
-    let mut talk = session(&world).await;
-    talk.expect("DELE 1", "+OK").await;
-    let reason = "connection lost".into();
-    store.expunge_errors.lock().unwrap().push(StoreError::Unavailable {
-        reason,
+    let unknown = || StoreError::Unavailable {
+        reason: "connection lost".into(),
         retry_after: None,
         outcome_unknown: true,
-    });
+    };
+    let mut talk = session(&world).await;
+    talk.expect("DELE 1", "+OK").await;
+    store.expunge_errors.lock().unwrap().push(unknown());
     talk.expect("QUIT", "+OK 1 message deleted").await;
     let asked = store.expunges.lock().unwrap().clone();
     assert_eq!(asked.len(), 2);
     assert_eq!(asked[0], asked[1]);
     assert_eq!(kept(&world).await, 2);
+    let mut talk = session(&world).await;
+    talk.expect("DELE 1", "+OK").await;
+    store.expunge_errors.lock().unwrap().extend([unknown(), unknown()]);
+    talk.expect("QUIT", "-ERR [SYS/TEMP] it is not known whether").await;
+    talk.closed().await;
 }
 
 #[tokio::test]
