@@ -2,7 +2,7 @@
 
 use super::app::{App, Shared};
 use super::error::ApiError;
-use super::{HttpConfig, api, csrf, ethereal, health};
+use super::{HttpConfig, api, csrf, ethereal, health, web};
 use crate::Services;
 use axum::Router;
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -19,7 +19,8 @@ pub fn router(
     let app = App::new(services, config, serving);
     basics()
         .merge(api::routes())
-        .fallback(|| async { ApiError::not_found("NotFound", "there is nothing at this address") })
+        .merge(web::routes())
+        .fallback(web::not_found)
         .method_not_allowed_fallback(|method: Method| async move {
             let message = format!("{method} is not possible here");
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)

@@ -23,8 +23,9 @@ pub struct PageParams {
 
 /// Where a page begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From {
-    Start,
+pub enum Start {
+    /// At the first message, in reading order.
+    Edge,
     /// After this UID, in reading order.
     After(Uid),
     /// The page that ends before this UID, in reading order.
@@ -49,9 +50,9 @@ pub async fn list(
         Some(other) => return Err(ApiError::input(format!("order {other:?}: asc or desc"))),
     };
     let from = match (params.next.as_deref(), params.previous.as_deref()) {
-        (None, None) => From::Start,
-        (Some(next), None) => From::After(cursor("next", next)?),
-        (None, Some(previous)) => From::Before(cursor("previous", previous)?),
+        (None, None) => Start::Edge,
+        (Some(next), None) => Start::After(cursor("next", next)?),
+        (None, Some(previous)) => Start::Before(cursor("previous", previous)?),
         (Some(_), Some(_)) => return Err(ApiError::input("give next or previous, not both")),
     };
     let limit = params.limit.unwrap_or(20).clamp(1, PAGE_LIMIT);
@@ -72,12 +73,12 @@ pub fn cursor(name: &str, text: &str) -> Result<Uid> {
 }
 
 impl App {
-    pub async fn page(&self, at: MailboxRef, from: From, order: Order, limit: usize) -> Result<Page> {
-        let backwards = matches!(from, From::Before(_));
+    pub async fn page(&self, at: MailboxRef, from: Start, order: Order, limit: usize) -> Result<Page> {
+        let backwards = matches!(from, Start::Before(_));
         let reading = if backwards { reversed(order) } else { order };
         let uids = match from {
-            From::Start => UidSet::all(),
-            From::After(uid) | From::Before(uid) => beyond(uid, reading),
+            Start::Edge => UidSet::all(),
+            Start::After(uid) | Start::Before(uid) => beyond(uid, reading),
         };
         let query = MessageQuery { order: reading, ..MessageQuery::of(uids) }.limit(limit + 1).with_details();
         let mut messages = self.services.store.messages(at, query).await?;
@@ -88,9 +89,9 @@ impl App {
         }
         let (first, last) = (messages.first().map(|m| m.uid), messages.last().map(|m| m.uid));
         let (next, previous) = match from {
-            From::Start => (last.filter(|_| more), None),
-            From::After(_) => (last.filter(|_| more), first),
-            From::Before(_) => (last, first.filter(|_| more)),
+            Start::Edge => (last.filter(|_| more), None),
+            Start::After(_) => (last.filter(|_| more), first),
+            Start::Before(_) => (last, first.filter(|_| more)),
         };
         Ok(Page { messages, next, previous })
     }

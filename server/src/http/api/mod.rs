@@ -6,4 +6,5 @@ mod listing;
 mod mailboxes;
 mod routes;
 
+pub use listing::{Start, cursor};
 pub use routes::routes;

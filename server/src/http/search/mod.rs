@@ -1,0 +1,7 @@
+//! The search language of the web and the API, and the bounded scan that answers it.
+
+mod query;
+mod scan;
+
+pub use query::Query;
+pub use scan::{Cursor, Found};
