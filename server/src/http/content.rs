@@ -83,13 +83,14 @@ pub fn attachments(structure: &Structure) -> Vec<AttachmentView> {
 
 fn attachment_view(path: &[u32], part: &Part) -> AttachmentView {
     let encoded = part.body.end.saturating_sub(part.body.start);
+    let offered = part.disposition.as_ref().is_some_and(|d| d.kind.eq_ignore_ascii_case("attachment"));
     let disposition = part.disposition.as_ref().map_or("attachment", |d| &d.kind).to_ascii_lowercase();
     let content_id = content_id(part);
     AttachmentView {
         id: part_id(path),
         filename: file_name(path, part),
         content_type: media_type(part),
-        related: content_id.is_some() && disposition != "attachment",
+        related: content_id.is_some() && !offered,
         disposition,
         transfer_encoding: part.encoding.to_ascii_lowercase(),
         encoded_size: encoded,

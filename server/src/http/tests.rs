@@ -1,4 +1,8 @@
-//! The API's contract, over the memory store.
+//! The engine's contract, over the memory store.
 
 mod accounts;
+mod messages;
+mod pages;
+mod submit;
+mod updates;
 mod world;

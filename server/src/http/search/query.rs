@@ -115,7 +115,7 @@ impl Test {
             Test::From(part) => names(&e.from, part),
             Test::To(part) => names(&e.to, part) || recipients(message, part),
             Test::Cc(part) => names(&e.cc, part),
-            Test::Bcc(part) => names(&e.bcc, part),
+            Test::Bcc(part) => names(&e.bcc, part) || blind(message, structure, part),
             Test::ReplyTo(part) => names(&e.reply_to, part),
             Test::Subject(part) => has(e.subject.as_deref(), part),
             Test::MessageId(part) => has(e.message_id.as_deref(), part),
@@ -139,6 +139,19 @@ fn names(list: &[EnvelopeAddress], part: &str) -> bool {
 fn recipients(message: &Message, part: &str) -> bool {
     let delivery = message.delivery.as_deref();
     delivery.is_some_and(|d| d.recipients.iter().any(|r| r.address.to_lowercase().contains(part)))
+}
+
+/// Whom the envelope was for without the header saying so.
+fn blind(message: &Message, structure: &Structure, part: &str) -> bool {
+    let e = &structure.envelope;
+    let named = |address: &str| {
+        let lists = [&e.to, &e.cc].into_iter().flat_map(|list| addresses(list));
+        lists.into_iter().any(|a| a.address.eq_ignore_ascii_case(address))
+    };
+    let delivery = message.delivery.as_deref();
+    delivery.is_some_and(|d| {
+        d.recipients.iter().any(|r| r.address.to_lowercase().contains(part) && !named(&r.address))
+    })
 }
 
 /// The test, and whether its sense is turned round (`is:unread`).

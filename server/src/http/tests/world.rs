@@ -75,6 +75,11 @@ impl Site {
         Self::over(World::with(Limits::default(), quota).await, config())
     }
 
+    pub async fn with_message_limit(message_bytes: u64) -> Site {
+        let limits = Limits { message_bytes, ..Limits::default() };
+        Self::over(World::with(limits, 100_000_000).await, config())
+    }
+
     fn over(world: World, config: HttpConfig) -> Site {
         let (serving, is_serving) = watch::channel(true);
         let router = router(world.services.clone(), config, is_serving);

@@ -29,7 +29,6 @@ pub struct RailEntry {
     pub id: String,
     pub name: String,
     pub unseen: u64,
-    pub total: u64,
     pub current: bool,
 }
 
@@ -110,7 +109,6 @@ pub fn rail(mailboxes: &[Mailbox], current: Option<&Mailbox>) -> Vec<RailEntry> 
         id: m.id.to_string(),
         name: if m.name.is_inbox() { "Inbox".into() } else { m.name.to_string() },
         unseen: m.unseen,
-        total: m.messages,
         current: current.is_some_and(|c| c.id == m.id),
     };
     let (inbox, others): (Vec<_>, Vec<_>) = mailboxes.iter().partition(|m| m.name.is_inbox());
@@ -178,4 +176,13 @@ pub async fn empty(
     let at = MailboxRef { account: account.id, mailbox: mailbox.id };
     app.services.store.expunge(app.services.env.op(), at, &UidSet::all(), Which::All).await?;
     Ok(Redirect::to(&format!("/messages?mailbox={}", mailbox.id)))
+}
+
+/// What happens in the account, for the page's script.
+pub async fn events(
+    State(app): State<Shared>,
+    Visitor(account): Visitor,
+    headers: axum::http::HeaderMap,
+) -> axum::response::Response {
+    crate::http::api::stream(app, account, &headers)
 }

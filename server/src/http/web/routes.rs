@@ -14,6 +14,7 @@ pub fn routes() -> Router<Shared> {
         .route("/login", get(login::form).post(login::login))
         .route("/logout", post(login::logout))
         .route("/messages", get(inbox::show))
+        .route("/events", get(inbox::events))
         .route("/messages/{mailbox}/empty", post(inbox::empty))
         .route("/messages/{mailbox}/{uid}", get(message::show).post(message::act))
         .route("/messages/{mailbox}/{uid}/source", get(message::source))

@@ -1,0 +1,210 @@
+//! Submitting a message: its bytes as they are, or fields to build it from.
+
+use super::compose::Draft;
+use crate::http::app::{App, Shared};
+use crate::http::client::Client;
+use crate::http::error::{ApiError, Result};
+use crate::http::place::{MailPlace, MailboxPlace, Op};
+use crate::http::{input, view};
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::header;
+use gadwall_storage::body::{Ingest, Staged};
+use gadwall_storage::{
+    Account, Delivery, Flags, Mailbox, MailboxRef, Message, MessageQuery, NewMessage, OpId, Recipient,
+    StoreError, Uid, UidSet,
+};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+/// The door that mail came through here.
+const VIA: &str = "http";
+/// How many of the newest messages are looked at for one that was submitted before.
+const REPEATS: usize = 1000;
+
+pub async fn into_inbox(
+    State(app): State<Shared>,
+    place: MailPlace,
+    client: Client,
+    op: Op,
+    request: Request,
+) -> Result<Json<Value>> {
+    let inbox = app.mailbox_named(place.account.id, "INBOX").await?;
+    app.submit(&place.account, &inbox, client, op, request).await
+}
+
+pub async fn into_mailbox(
+    State(app): State<Shared>,
+    place: MailboxPlace,
+    client: Client,
+    op: Op,
+    request: Request,
+) -> Result<Json<Value>> {
+    app.submit(&place.account, &place.mailbox, client, op, request).await
+}
+
+/// A message ready to be stored.
+struct Ready {
+    body: Staged,
+    delivery: Delivery,
+}
+
+/// The digest of an operation and of what was sent under it, in hexadecimal.
+struct Print(Sha256);
+
+impl Print {
+    fn of(op: OpId) -> Self {
+        let mut digest = Sha256::new();
+        digest.update(op.0);
+        Self(digest)
+    }
+
+    fn finish(self) -> String {
+        self.0.finalize()[..16].iter().map(|b| format!("{b:02x}")).collect()
+    }
+}
+
+impl App {
+    async fn submit(
+        &self,
+        account: &Account,
+        mailbox: &Mailbox,
+        client: Client,
+        op: Op,
+        request: Request,
+    ) -> Result<Json<Value>> {
+        let is_json = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|t| t.to_str().ok())
+            .is_some_and(|t| t.trim_start().to_ascii_lowercase().starts_with("application/json"));
+        let ready = if is_json {
+            self.compose(account, client, &op, request).await?
+        } else {
+            self.receive(account, client, &op, request).await?
+        };
+        let at = MailboxRef { account: account.id, mailbox: mailbox.id };
+        let uid = self.store(at, op, ready).await?;
+        let message = self.message_named(at, &uid.to_string()).await?;
+        let summary = self.summary(at, &message);
+        Ok(Json(json!({
+            "success": true,
+            "id": summary.id,
+            "mailbox": summary.mailbox,
+            "messageId": summary.message_id,
+            "msgid": summary.msgid,
+            "url": format!("{}/message/{}", self.config.web, summary.msgid),
+            "size": summary.size,
+        })))
+    }
+
+    async fn store(&self, at: MailboxRef, op: Op, ready: Ready) -> Result<Uid> {
+        let mark = ready.delivery.mail_params.clone();
+        let message = NewMessage {
+            body: ready.body,
+            flags: Flags::new(),
+            internal_date: None,
+            delivery: Some(ready.delivery),
+        };
+        match self.services.store.append(op.id, at, vec![message]).await {
+            Ok(appended) => {
+                let uid = appended.uids.first().copied();
+                Ok(uid.ok_or_else(|| StoreError::Corrupt("an append without a UID".into()))?)
+            }
+            // The time of receipt is another one, as are the date and the boundaries of a message built again. What
+            // was sent is the same if the mark is: then this is the repetition of the request that left it.
+            Err(StoreError::OperationMismatch) if op.keyed => {
+                let repeated = self.submitted_before(at, &mark).await?;
+                Ok(repeated.ok_or(StoreError::OperationMismatch)?)
+            }
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    async fn submitted_before(&self, at: MailboxRef, mark: &[String]) -> Result<Option<Uid>> {
+        let query = MessageQuery::of(UidSet::all()).newest_first().limit(REPEATS).with_details();
+        let recent = self.services.store.messages(at, query).await?;
+        let is_it =
+            |m: &&Message| m.delivery.as_deref().is_some_and(|d| d.via == VIA && d.mail_params == mark);
+        Ok(recent.iter().find(is_it).map(|m| m.uid))
+    }
+
+    /// Bytes as they are.
+    async fn receive(&self, account: &Account, client: Client, op: &Op, request: Request) -> Result<Ready> {
+        let mut ingest = Ingest::new(&self.services.spool);
+        let mut print = Print::of(op.id);
+        let mut body = request.into_body();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|e| ApiError::input(format!("the body broke off: {e}")))?;
+            if let Ok(data) = frame.into_data() {
+                ingest.write(&data)?;
+                print.0.update(&data);
+            }
+        }
+        if ingest.size() == 0 {
+            return Err(ApiError::input("the body is empty: send a message (RFC 5322) or JSON"));
+        }
+        let body = ingest.finish()?;
+        let envelope = &body.structure().envelope;
+        let addresses = |list: &[_]| view::addresses(list).into_iter().map(|a| a.address);
+        let from = addresses(&envelope.from).next();
+        let to = [&envelope.to, &envelope.cc, &envelope.bcc].into_iter().flat_map(|list| addresses(list));
+        let to = to.take(self.services.limits.recipients).map(recipient).collect();
+        let delivery = Delivery {
+            mail_from: from.unwrap_or_else(|| account.address.to_string()),
+            recipients: to,
+            mail_params: mark(op, &print.finish()),
+            ..self.delivery(account, client)
+        };
+        Ok(Ready { body, delivery })
+    }
+
+    /// A message of the fields in a JSON body.
+    async fn compose(&self, account: &Account, client: Client, op: &Op, request: Request) -> Result<Ready> {
+        let limit = self.services.limits.message_bytes;
+        let json =
+            input::limited(request, usize::try_from(limit / 3 * 4 + (1 << 20)).unwrap_or(usize::MAX)).await?;
+        let draft: Draft =
+            serde_json::from_slice(&json).map_err(|e| ApiError::input(format!("the JSON body: {e}")))?;
+        let mut print = Print::of(op.id);
+        print.0.update(&json);
+        let print = print.finish();
+        let message_id = format!("{print}@{}", self.services.hostname);
+        let recipients = draft.recipients();
+        if recipients.len() > self.services.limits.recipients {
+            return Err(ApiError::input(format!("more than {} recipients", self.services.limits.recipients)));
+        }
+        let from = draft.sender();
+        let built = draft.build(account, &message_id, self.services.env.clock.now())?;
+        if built.len() as u64 > limit {
+            return Err(StoreError::TooLarge { limit_bytes: limit }.into());
+        }
+        let delivery = Delivery {
+            mail_from: from.unwrap_or_else(|| account.address.to_string()),
+            recipients: recipients.into_iter().map(recipient).collect(),
+            mail_params: mark(op, &print),
+            ..self.delivery(account, client)
+        };
+        Ok(Ready { body: Staged::from_bytes(built), delivery })
+    }
+
+    fn delivery(&self, account: &Account, client: Client) -> Delivery {
+        Delivery {
+            via: VIA.into(),
+            client_address: client.ip.to_string(),
+            authenticated_as: Some(account.address.to_string()),
+            received_at: self.services.env.clock.now(),
+            ..Delivery::default()
+        }
+    }
+}
+
+fn recipient(address: String) -> Recipient {
+    Recipient { address, params: Vec::new() }
+}
+
+/// What a request with an Idempotency-Key leaves with its message, to be known again by.
+fn mark(op: &Op, print: &str) -> Vec<String> {
+    if op.keyed { vec![format!("IDEMPOTENCY={print}")] } else { Vec::new() }
+}
