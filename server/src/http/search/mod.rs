@@ -4,4 +4,3 @@ mod query;
 mod scan;
 
 pub use query::Query;
-pub use scan::{Cursor, Found};

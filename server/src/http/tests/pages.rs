@@ -143,7 +143,7 @@ async fn no_other_site_can_post_to_the_pages() {
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} {value}");
         }
     }
-    assert!(browser.get("/messages").await.text().contains("1 messages"));
+    assert!(browser.get("/messages").await.text().contains("1 message,"));
 }
 
 #[tokio::test]

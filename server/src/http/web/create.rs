@@ -1,17 +1,16 @@
 //! Making an account with one click, and its credentials, which are shown this once.
 
+use super::doors::DoorRow;
+use super::form::FormBody;
 use super::page::{Frame, PageResult, render};
 use super::session::MaybeVisitor;
 use super::snippets::{Snippet, snippets};
 use crate::accounts::AccountRequest;
-use crate::http::Endpoint;
 use crate::http::app::Shared;
 use crate::http::client::Client;
-use crate::http::error::ApiError;
-use crate::http::input;
 use crate::time::rfc3339;
 use askama::Template;
-use axum::extract::{Form, FromRequest, Request, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -30,7 +29,7 @@ struct CreatedPage<'a> {
     user: &'a str,
     password: &'a str,
     expires: Option<String>,
-    doors: [(&'static str, &'a Endpoint); 3],
+    doors: Vec<DoorRow<'a>>,
     snippets: Vec<Snippet>,
 }
 
@@ -39,14 +38,17 @@ pub async fn form(State(app): State<Shared>, MaybeVisitor(visitor): MaybeVisitor
     render(&CreatePage { frame, needs_key: app.config.api_key.is_some() })
 }
 
-#[derive(Deserialize, Default)]
-struct Key {
+#[derive(Deserialize)]
+pub struct Key {
     key: Option<String>,
 }
 
-pub async fn create(State(app): State<Shared>, client: Client, request: Request) -> PageResult {
-    let body = input::limited(request, 4096).await?;
-    let key = form_of::<Key>(body).await.unwrap_or_default().key.unwrap_or_default();
+pub async fn create(
+    State(app): State<Shared>,
+    client: Client,
+    FormBody(Key { key }): FormBody<Key>,
+) -> PageResult {
+    let key = key.unwrap_or_default();
     // The key may come from the form here, since a browser sends no bearer token.
     let caller = if key.is_empty() { None } else { Some(app.caller_of_token(&key).await?) };
     let made = app.make_account(client, caller.as_ref(), AccountRequest::default()).await?;
@@ -57,19 +59,11 @@ pub async fn create(State(app): State<Shared>, client: Client, request: Request)
         user,
         password,
         expires: made.account.expires_at.map(super::format::moment),
-        doors: [("SMTP", &config.smtp), ("IMAP", &config.imap), ("POP3", &config.pop3)],
+        doors: app.door_rows(),
         snippets: snippets(config, user, password),
     });
     response.headers_mut().insert(header::SET_COOKIE, app.session_cookie(&made.account).await?);
     Ok(response)
-}
-
-async fn form_of<T: serde::de::DeserializeOwned>(body: axum::body::Bytes) -> Option<T> {
-    let request = Request::post("/")
-        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .body(body.into())
-        .ok()?;
-    Form::<T>::from_request(request, &()).await.ok().map(|Form(form)| form)
 }
 
 #[derive(Deserialize)]
@@ -79,14 +73,11 @@ pub struct Credentials {
 }
 
 /// The credentials as a file: they come from the page, as the server does not know the password any more.
-pub async fn csv(State(app): State<Shared>, request: Request) -> PageResult {
-    let body = input::limited(request, 4096).await?;
-    let form =
-        form_of::<Credentials>(body).await.ok_or_else(|| ApiError::input("user and pass are missing"))?;
+pub async fn csv(State(app): State<Shared>, FormBody(form): FormBody<Credentials>) -> PageResult {
     let config = &app.config;
     let mut out = "Description,Username,Password,Hostname,Port,Security\r\n".to_owned();
     for (name, door) in [("SMTP", &config.smtp), ("IMAP", &config.imap), ("POP3", &config.pop3)] {
-        let security = if door.secure { "TLS" } else { "none or STARTTLS" };
+        let security = app.security(door);
         let row = [name, &form.user, &form.pass, &door.host, &door.port.to_string(), security].map(field);
         out.push_str(&row.join(","));
         out.push_str("\r\n");

@@ -30,6 +30,11 @@ pub fn count(n: u64) -> String {
     out
 }
 
+/// `1 message`, `2,000 messages`.
+pub fn plural(n: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
+}
+
 /// `24 Nov 2026, 14:20 UTC`.
 pub fn moment(time: Timestamp) -> String {
     let c = Civil::of(time);
@@ -60,6 +65,7 @@ mod tests {
             assert_eq!(bytes(n), text);
         }
         assert_eq!(bytes(999_999), "1.0 MB");
+        assert_eq!((plural(1, "mail"), plural(2000, "mail")), ("1 mail".into(), "2,000 mails".into()));
         assert_eq!((count(7), count(1234567)), ("7".into(), "1,234,567".into()));
     }
 

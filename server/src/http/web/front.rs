@@ -1,9 +1,9 @@
 //! The front page: one button, totals, the last 15 days.
 
+use super::doors::DoorRow;
 use super::format;
 use super::page::{Frame, PageResult, render};
 use super::session::MaybeVisitor;
-use crate::http::Endpoint;
 use crate::http::app::Shared;
 use crate::time::civil_from_days;
 use askama::Template;
@@ -33,7 +33,7 @@ struct FrontPage<'a> {
     bars: Vec<Bar>,
     first_day: String,
     last_day: String,
-    doors: [(&'static str, &'a Endpoint); 3],
+    doors: Vec<DoorRow<'a>>,
     web: &'a str,
     needs_key: bool,
     lifetime: String,
@@ -53,7 +53,7 @@ pub async fn show(State(app): State<Shared>, MaybeVisitor(visitor): MaybeVisitor
         first_day: day(days.first()),
         last_day: day(days.last()),
         bars: bars(&days),
-        doors: [("SMTP", &config.smtp), ("IMAP", &config.imap), ("POP3", &config.pop3)],
+        doors: app.door_rows(),
         web: &config.web,
         needs_key: config.api_key.is_some(),
         lifetime: lifetime(config.defaults.lifetime),
@@ -78,13 +78,13 @@ fn day_name(day: u32) -> String {
 fn bars(days: &[DayStats]) -> Vec<Bar> {
     let most = days.iter().map(|d| d.messages).max().unwrap_or(0).max(1);
     let bar = |(i, d): (usize, &DayStats)| {
-        // What is not nothing is seen, however little it is.
-        let height = d.messages.saturating_mul(CHART_HEIGHT).div_ceil(most).max(1);
+        // A day without mail is a line, one with little mail is more than that.
+        let height = d.messages.saturating_mul(CHART_HEIGHT - 1).div_ceil(most) + 1;
         let label = format!(
-            "{}: {} messages, {} accounts",
+            "{}: {}, {}",
             day_name(d.day),
-            format::count(d.messages),
-            format::count(d.accounts)
+            format::plural(d.messages, "message"),
+            format::plural(d.accounts, "account")
         );
         Bar { x: i * 14 + 2, y: CHART_HEIGHT - height, height, label }
     };

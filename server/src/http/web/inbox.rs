@@ -49,6 +49,7 @@ struct InboxPage {
     mailbox: String,
     mailbox_id: String,
     total: u64,
+    counted: String,
     unseen: u64,
     rows: Vec<Row>,
     q: String,
@@ -87,9 +88,10 @@ pub async fn show(
     Ok(render(&InboxPage {
         frame: Frame::new(title, Some(&account)),
         rail: rail(&mailboxes, Some(&current)),
-        mailbox: current.name.to_string(),
+        mailbox: display_name(&current),
         mailbox_id: current.id.to_string(),
         total: current.messages,
+        counted: format::plural(current.messages, "message"),
         unseen: current.unseen,
         rows,
         q,
@@ -103,11 +105,16 @@ pub async fn show(
     }))
 }
 
+/// What people call it.
+pub fn display_name(mailbox: &Mailbox) -> String {
+    if mailbox.name.is_inbox() { "Inbox".into() } else { mailbox.name.to_string() }
+}
+
 /// INBOX first, as everybody looks there first.
 pub fn rail(mailboxes: &[Mailbox], current: Option<&Mailbox>) -> Vec<RailEntry> {
     let entry = |m: &Mailbox| RailEntry {
         id: m.id.to_string(),
-        name: if m.name.is_inbox() { "Inbox".into() } else { m.name.to_string() },
+        name: display_name(m),
         unseen: m.unseen,
         current: current.is_some_and(|c| c.id == m.id),
     };

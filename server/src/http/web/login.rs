@@ -1,5 +1,6 @@
 //! Logging in and out.
 
+use super::form::FormBody;
 use super::page::{Frame, PageError, PageResult, render};
 use super::session::MaybeVisitor;
 use crate::auth::AuthError;
@@ -7,7 +8,7 @@ use crate::http::app::Shared;
 use crate::http::client::Client;
 use crate::http::error::ApiError;
 use askama::Template;
-use axum::extract::{Form, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
@@ -31,7 +32,11 @@ pub struct Login {
     pass: String,
 }
 
-pub async fn login(State(app): State<Shared>, client: Client, Form(login): Form<Login>) -> PageResult {
+pub async fn login(
+    State(app): State<Shared>,
+    client: Client,
+    FormBody(login): FormBody<Login>,
+) -> PageResult {
     match app.services.auth.login(client.ip, login.user.trim(), &login.pass).await {
         Ok(account) => {
             let mut response = Redirect::to("/messages").into_response();

@@ -1,12 +1,14 @@
 //! A message as its owner sees it, and what the owner does with it.
 
+use super::form::FormBody;
+use super::inbox::display_name;
 use super::page::{PageError, PageResult};
 use super::parts::{Opened, ViewParams, gone};
 use super::session::Visitor;
 use crate::http::app::{App, Shared};
 use crate::http::error::ApiError;
 use crate::http::input::Params;
-use axum::extract::{Form, FromRequestParts, Path, State};
+use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect};
@@ -55,7 +57,7 @@ pub async fn show(State(app): State<Shared>, own: Own, Params(params): Params<Vi
         at,
         base: format!("/messages/{}/{}", own.mailbox.id, message.uid),
         message,
-        mailbox_name: if own.mailbox.name.is_inbox() { "Inbox".into() } else { own.mailbox.name.to_string() },
+        mailbox_name: display_name(&own.mailbox),
         owner: Some(own.account),
     };
     app.message_page(opened, &params).await
@@ -109,7 +111,7 @@ pub struct Action {
 pub async fn act(
     State(app): State<Shared>,
     own: Own,
-    Form(Action { action }): Form<Action>,
+    FormBody(Action { action }): FormBody<Action>,
 ) -> Result<impl IntoResponse, PageError> {
     mark(&app, own.at(), &own.message, action).await?;
     let list = format!("/messages?mailbox={}", own.mailbox.id);

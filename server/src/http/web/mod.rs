@@ -2,6 +2,8 @@
 
 mod assets;
 mod create;
+mod doors;
+mod form;
 mod format;
 mod front;
 mod inbox;
