@@ -18,8 +18,8 @@
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const typing = event.target.closest("input, textarea, select");
     if (event.key === "Escape") {
-      if (help.open) return;
-      if (typing) typing.blur();
+      if (help.open) help.close();
+      else if (typing) typing.blur();
       else if ($("#back")) $("#back").click();
       return;
     }

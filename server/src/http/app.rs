@@ -9,7 +9,10 @@ use gadwall_storage::{Account, AccountId, OpId, StoreError};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::sync::Arc;
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::{OnceCell, Semaphore, watch};
+
+/// Sanitising takes the processor; what is shown can wait its turn.
+const RENDERING: usize = 2;
 
 /// The engine's state, one per router.
 pub struct App {
@@ -18,6 +21,8 @@ pub struct App {
     /// True while every listener serves.
     pub serving: watch::Receiver<bool>,
     pub accounts_made: Limiter,
+    /// How many HTML mails are sanitised at a time.
+    pub rendering: Semaphore,
     /// Signs session cookies and tokens; the same on every node, since the store keeps it.
     secret: OnceCell<[u8; 32]>,
 }
@@ -27,7 +32,8 @@ pub type Shared = Arc<App>;
 impl App {
     pub fn new(services: Arc<Services>, config: HttpConfig, serving: watch::Receiver<bool>) -> Shared {
         let accounts_made = Limiter::new(config.accounts_per_hour);
-        Arc::new(App { services, config, serving, accounts_made, secret: OnceCell::new() })
+        let rendering = Semaphore::new(RENDERING);
+        Arc::new(App { services, config, serving, accounts_made, rendering, secret: OnceCell::new() })
     }
 
     async fn secret(&self) -> Result<&[u8; 32], StoreError> {

@@ -2,14 +2,20 @@
 
 use super::app::Shared;
 use super::error::{ApiError, Result};
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use bytes::BytesMut;
+use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
+use std::time::Duration;
 
 /// Largest JSON body, in bytes (`submit` apart).
 const JSON_LIMIT: usize = 1 << 20;
+
+/// A body of which nothing comes for so long is given up.
+const BODY_STALL: Duration = Duration::from_secs(60);
 
 /// A JSON body; none at all counts as `{}`. The content type is not looked at: `curl -d` gets it wrong.
 pub struct JsonBody<T>(pub T);
@@ -26,10 +32,35 @@ impl<T: DeserializeOwned> FromRequest<Shared> for JsonBody<T> {
 
 /// The whole body, if it is not longer than `limit` bytes.
 pub async fn limited(request: Request, limit: usize) -> Result<Bytes> {
-    axum::body::to_bytes(request.into_body(), limit).await.map_err(|_| {
-        let message = format!("a body that broke off or is longer than {limit} bytes");
-        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "TooLarge", message)
-    })
+    let mut body = request.into_body();
+    let mut bytes = BytesMut::new();
+    while let Some(piece) = next_piece(&mut body).await? {
+        if bytes.len() + piece.len() > limit {
+            let message = format!("a body of more than {limit} bytes");
+            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "TooLarge", message));
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes.freeze())
+}
+
+/// The next piece of a body. One that stops coming is given up.
+pub async fn next_piece(body: &mut Body) -> Result<Option<Bytes>> {
+    loop {
+        let frame = tokio::time::timeout(BODY_STALL, body.frame()).await.map_err(|_| {
+            let message = format!("nothing came of the body for {} seconds", BODY_STALL.as_secs());
+            ApiError::new(StatusCode::REQUEST_TIMEOUT, "RequestTimeout", message)
+        })?;
+        match frame {
+            None => return Ok(None),
+            Some(Err(e)) => return Err(ApiError::input(format!("the body broke off: {e}"))),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+        }
+    }
 }
 
 /// The query string.

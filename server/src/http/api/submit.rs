@@ -14,12 +14,13 @@ use gadwall_storage::{
     Account, Delivery, Flags, Mailbox, MailboxRef, Message, MessageQuery, NewMessage, OpId, Recipient,
     StoreError, Uid, UidSet,
 };
-use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 /// The door that mail came through here.
 const VIA: &str = "http";
+/// Largest JSON body, in bytes: it is in memory whole. Larger messages are sent as they are.
+const JSON_LIMIT: usize = 32 << 20;
 /// How many of the newest messages are looked at for one that was submitted before.
 const REPEATS: usize = 1000;
 
@@ -135,12 +136,9 @@ impl App {
         let mut ingest = Ingest::new(&self.services.spool);
         let mut print = Print::of(op.id);
         let mut body = request.into_body();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|e| ApiError::input(format!("the body broke off: {e}")))?;
-            if let Ok(data) = frame.into_data() {
-                ingest.write(&data)?;
-                print.0.update(&data);
-            }
+        while let Some(data) = input::next_piece(&mut body).await? {
+            ingest.write(&data)?;
+            print.0.update(&data);
         }
         if ingest.size() == 0 {
             return Err(ApiError::input("the body is empty: send a message (RFC 5322) or JSON"));
@@ -163,8 +161,7 @@ impl App {
     /// A message of the fields in a JSON body.
     async fn compose(&self, account: &Account, client: Client, op: &Op, request: Request) -> Result<Ready> {
         let limit = self.services.limits.message_bytes;
-        let json =
-            input::limited(request, usize::try_from(limit / 3 * 4 + (1 << 20)).unwrap_or(usize::MAX)).await?;
+        let json = input::limited(request, JSON_LIMIT).await?;
         let draft: Draft =
             serde_json::from_slice(&json).map_err(|e| ApiError::input(format!("the JSON body: {e}")))?;
         let mut print = Print::of(op.id);

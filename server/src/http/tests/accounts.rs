@@ -241,3 +241,70 @@ async fn another_site_can_change_nothing() {
     assert_eq!(site.ann("DELETE", "/users/me", "").await.status, StatusCode::OK);
     assert_eq!(site.ann("GET", "/users/me", "").await.status, StatusCode::UNAUTHORIZED);
 }
+
+#[tokio::test]
+async fn a_key_that_is_not_asked_for_does_no_harm() {
+    let site = Site::new().await;
+    let made = site.send(bearer("POST", "/user", "some key").body(Body::empty()).unwrap()).await;
+    assert_eq!(made.status, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stops_coming_is_given_up() {
+    let site = Site::new().await;
+    let stalled = futures_util::stream::pending::<Result<axum::body::Bytes, std::convert::Infallible>>();
+    let request = as_ann("POST", "/users/me/submit").body(Body::from_stream(stalled)).unwrap();
+    let answer = site.send(request).await;
+    assert_eq!(
+        (answer.status, &answer.json()["code"]),
+        (StatusCode::REQUEST_TIMEOUT, &json!("RequestTimeout"))
+    );
+    let long = Request::post("/users").body(Body::from(" ".repeat(2 << 20))).unwrap();
+    assert_eq!(site.send(long).await.json()["code"], "TooLarge");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_told_in_the_form_that_was_asked_for() {
+    let site = Site::new().await;
+    let program = site.get("/nowhere").await;
+    assert_eq!((program.status, &program.json()["code"]), (StatusCode::NOT_FOUND, &json!("NotFound")));
+    let browser = Request::get("/nowhere").header("accept", "text/html").body(Body::empty()).unwrap();
+    assert!(site.send(browser).await.text().starts_with("<!doctype html>"));
+    let wrong = site.send(Request::delete("/user").body(Body::empty()).unwrap()).await;
+    assert_eq!(
+        (wrong.status, &wrong.json()["code"]),
+        (StatusCode::METHOD_NOT_ALLOWED, &json!("MethodNotAllowed"))
+    );
+}
+
+#[tokio::test]
+async fn strangers_make_no_account_that_outlives_the_default() {
+    let mut site = Site::new().await;
+    site.peer = "192.0.2.1:99".parse().unwrap();
+    for body in [r#"{"lifetimeSecs":0}"#, r#"{"lifetimeSecs":99999999}"#, r#"{"quota":1}"#] {
+        let refused = site.send(Request::post("/users").body(Body::from(body)).unwrap()).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{body}");
+    }
+    let shorter = Request::post("/users").body(Body::from(r#"{"lifetimeSecs":60}"#)).unwrap();
+    assert_eq!(site.send(shorter).await.status, StatusCode::OK);
+    let by_owner = site.ann("PUT", "/users/me", r#"{"lifetimeSecs":0}"#).await;
+    assert_eq!(by_owner.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn aliases_are_added_and_removed() {
+    let site = Site::new().await;
+    let added = site.ann("POST", "/users/me/addresses", r#"{"address":"Alias@Example.org"}"#).await;
+    assert_eq!(added.json()["address"], "alias@example.org");
+    let list = site.ann("GET", "/users/me/addresses", "").await.json();
+    assert_eq!(list["results"][0], json!({"address": "ann@example.org", "main": true}));
+    assert_eq!(list["results"][1], json!({"address": "alias@example.org", "main": false}));
+    let id = site.world.account.id.to_string();
+    assert_eq!(site.ann("GET", "/users/resolve/alias@example.org", "").await.json()["id"], id);
+    assert_eq!(site.ann("GET", "/users/resolve/nobody@example.org", "").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(site.ann("DELETE", "/users/me/addresses/alias@example.org", "").await.status, StatusCode::OK);
+    let main = site.ann("DELETE", "/users/me/addresses/ann@example.org", "").await;
+    assert_eq!((main.status, &main.json()["code"]), (StatusCode::FORBIDDEN, &json!("NotPermitted")));
+    let detail = site.ann("POST", "/users/me/addresses", r#"{"address":"a+b@example.org"}"#).await;
+    assert_eq!(detail.status, StatusCode::BAD_REQUEST);
+}

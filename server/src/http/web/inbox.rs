@@ -82,8 +82,8 @@ pub async fn show(
     let now = app.services.env.clock.now();
     let rows = found.messages.iter().map(|(at, m)| row(&app, *at, m, now)).collect();
     let title = match current.unseen {
-        0 => format!("{} · {}", current.name, account.address),
-        n => format!("({n}) {} · {}", current.name, account.address),
+        0 => format!("{} · {}", display_name(&current), account.address),
+        n => format!("({n}) {} · {}", display_name(&current), account.address),
     };
     Ok(render(&InboxPage {
         frame: Frame::new(title, Some(&account)),

@@ -168,6 +168,7 @@ impl App {
         // The frame has no origin and so no cookies: its pictures come by the public address.
         let base = format!("/message/{}", self.services.message_ids.sign(at, message.uid));
         let pictures = html::pictures(&structure, &base);
+        let _turn = self.rendering.acquire().await;
         let document =
             self.services.env.heavy(move || html::document(&shown.text, &pictures, remote)).await?;
         let document = match document {
