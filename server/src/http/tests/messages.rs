@@ -203,3 +203,34 @@ async fn a_wait_ends_with_its_time_or_with_the_server() {
     let (cut, ()) = tokio::join!(site.ann("GET", "/users/me/wait?q=x&wait=60", ""), stop);
     assert_eq!((cut.status, cut.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "1"));
 }
+
+#[tokio::test]
+async fn a_search_reaches_the_oldest_message_however_many_requests_it_takes() {
+    let site = Site::new().await;
+    site.deliver("From: first@x.org\r\n\r\nneedle\r\n").await;
+    for _ in 0..1100 {
+        site.deliver("From: bulk@x.org\r\n\r\nhay\r\n").await;
+    }
+    let by_header = site.ann("GET", "/users/me/search?q=from:first", "").await.json();
+    assert_eq!((&by_header["results"][0]["id"], &by_header["nextCursor"]), (&json!(1), &json!(null)));
+    // What needs texts has a smaller budget, and says where it stopped.
+    let text = "/users/me/search?q=%22ay%20needle%22%20-from:bulk".to_owned();
+    assert_eq!(site.ann("GET", &text, "").await.json()["results"], json!([]));
+    let (mut path, mut requests) = ("/users/me/search?q=-hay".to_owned(), 0);
+    let found = loop {
+        let page = site.ann("GET", &path, "").await.json();
+        requests += 1;
+        match (page["results"][0]["id"].as_u64(), page["nextCursor"].as_str()) {
+            (Some(id), _) => break Some(id),
+            (None, Some(next)) => path = format!("/users/me/search?q=-hay&next={next}"),
+            (None, None) => break None,
+        }
+    };
+    assert_eq!((found, requests), (Some(1), 1), "the preview tells of short texts");
+    let (mut path, mut requests) = ("/users/me/search?q=nowhere".to_owned(), 1);
+    while let Some(next) = site.ann("GET", &path, "").await.json()["nextCursor"].as_str() {
+        path = format!("/users/me/search?q=nowhere&next={next}");
+        requests += 1;
+    }
+    assert_eq!(requests, 2, "1101 texts at 1000 a request");
+}

@@ -228,7 +228,11 @@ async fn a_message_is_shown_harmless_and_marked_read() {
     assert_eq!(site.get(picture).await.body, b"\x89PNG\r\n\x1a\n");
     let policy = document.header("content-security-policy");
     assert!(policy.starts_with("default-src 'none'; img-src http://localhost:8025/message/"), "{policy}");
-    assert!(policy.contains("sandbox") && !policy.contains("https:") && !policy.contains("allow-scripts"));
+    assert!(
+        policy.ends_with("; sandbox allow-popups allow-popups-to-escape-sandbox")
+            && !policy.contains("https:")
+            && !policy.contains("allow-scripts")
+    );
     let remote = browser.get(&format!("{base}/html?remote=1")).await;
     assert!(
         remote.text().contains("evil.test")
