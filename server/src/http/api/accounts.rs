@@ -55,8 +55,6 @@ pub struct NewUser {
     /// 0: for ever.
     lifetime_secs: Option<u64>,
     quota: Option<u64>,
-    #[serde(rename = "accessToken")]
-    _access_token: Option<String>,
 }
 
 pub async fn create(

@@ -320,3 +320,17 @@ async fn assets_are_cached_by_their_content() {
         assert_eq!(site.get(bad).await.status, StatusCode::NOT_FOUND, "{bad}");
     }
 }
+
+#[tokio::test]
+async fn a_message_can_be_read_while_nothing_can_be_written() {
+    let site = Site::new().await;
+    site.deliver("Subject: still here\r\n\r\n").await;
+    let mut browser = Browser::logged_in(&site).await;
+    site.world.services.store.close().await.unwrap();
+    let page = browser.get(&format!("/messages/{}/1", site.inbox().await.mailbox)).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.text().contains("still here"));
+    let refused = browser.post("/create", "").await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(refused.text().contains("temporarily unavailable"));
+}

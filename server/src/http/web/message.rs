@@ -50,8 +50,11 @@ pub async fn show(State(app): State<Shared>, own: Own, Params(params): Params<Vi
     let at = own.at();
     let mut message = own.message;
     if !message.flags.has(SystemFlag::Seen) {
-        mark(&app, at, &message, Mark::Seen).await?;
-        message.flags.insert(SystemFlag::Seen);
+        match mark(&app, at, &message, Mark::Seen).await {
+            Ok(()) => message.flags.insert(SystemFlag::Seen),
+            // What can't be marked can be read all the same.
+            Err(e) => tracing::debug!(error = %e, "a message could not be marked as seen"),
+        }
     }
     let opened = Opened {
         at,
