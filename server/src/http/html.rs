@@ -305,6 +305,7 @@ const STYLE_PROPERTIES: [&str; 66] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn body(html: &str, remote: Remote) -> String {
         let pictures = Pictures::from([("logo@x".into(), "/message/M/attachment/2".into())]);
@@ -412,4 +413,87 @@ mod tests {
         assert_eq!(document(&"<div>".repeat(1000), &Pictures::new(), Remote::Blocked), Err(TooComplex));
         assert_eq!(document(&"<br>".repeat(60_000), &Pictures::new(), Remote::Blocked), Err(TooComplex));
     }
+
+    proptest! {
+        #[test]
+        fn no_soup_of_tags_runs_or_breaks_out(
+            soup in prop::collection::vec(prop::sample::select(SOUP.to_vec()), 0..30),
+            text in "\\PC{0,10}",
+        ) {
+            let html = soup.join(&text);
+            for remote in [Remote::Blocked, Remote::Allowed] {
+                let Ok(document) = document(&html, &Pictures::new(), remote) else { continue };
+                prop_assert_eq!(document.matches("</style").count(), 2, "{}", document);
+                let body = document.split_once("<body>").map_or("", |d| d.1);
+                for (tag, names) in tags(body) {
+                    prop_assert!(!FORBIDDEN.contains(&tag.as_str()), "{} in {} of {}", tag, body, html);
+                    prop_assert!(!names.contains(" on") && !names.contains("javascript"), "{} of {}", names, html);
+                }
+            }
+            has_remote(&html);
+        }
+    }
+
+    const FORBIDDEN: [&str; 12] = [
+        "script", "svg", "math", "iframe", "form", "meta", "base", "style", "title", "template", "noscript",
+        "object",
+    ];
+
+    /// The tags of serialised HTML: their names, and the rest of each without what is in quotes, `href`s apart.
+    fn tags(html: &str) -> Vec<(String, String)> {
+        let (mut found, mut rest) = (Vec::new(), html);
+        while let Some(at) = rest.find('<') {
+            let mut quoted = false;
+            let is_end = |c: char| {
+                quoted ^= c == '"';
+                c == '>' && !quoted
+            };
+            let end = rest[at..].find(is_end).map_or(rest.len(), |n| at + n);
+            let tag = rest[at + 1..end].trim_start_matches('/');
+            let name = tag.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next().unwrap_or_default();
+            let mut parts = tag[name.len()..].split('"');
+            let mut names = String::new();
+            while let Some(outside) = parts.next() {
+                names.push_str(outside);
+                let value = parts.next().unwrap_or_default();
+                if outside.ends_with("href=") {
+                    names.push_str(value);
+                }
+            }
+            found.push((name.to_ascii_lowercase(), names.to_ascii_lowercase()));
+            rest = &rest[end..];
+        }
+        found
+    }
+
+    const SOUP: [&str; 28] = [
+        "<script>",
+        "</script>",
+        "<style>",
+        "</style>",
+        "<STYLE ",
+        "<b",
+        "<gadwall-b>",
+        "</b>",
+        "<font color='",
+        "'>",
+        "\">",
+        "<!--",
+        "-->",
+        "<svg>",
+        "<math><mtext>",
+        "<table><td>",
+        "</td>",
+        "<a href=\"javascript:x\"",
+        " onerror=x",
+        "<img src=cid:x",
+        ">",
+        "<template>",
+        "<noscript><p title=\"",
+        "<title>",
+        "</title>",
+        "<p>",
+        "<textarea>",
+        "<plaintext>",
+    ];
 }

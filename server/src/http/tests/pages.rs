@@ -334,3 +334,69 @@ async fn a_message_can_be_read_while_nothing_can_be_written() {
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(refused.text().contains("temporarily unavailable"));
 }
+
+/// Pieces of messages that are hard on whoever shows them.
+const PIECES: [&str; 22] = [
+    "From: \"<script>\" <a@b>\r\n",
+    "From: \r\n",
+    "Subject: =?utf-8?q?=00=0d=0a<x>?=\r\n",
+    "Subject: \u{202e}\u{0}\r\n",
+    "To: g: a@b, c@d;, =?x?q?y?= <@>\r\n",
+    "Date: 99 Foo 99999 99:99\r\n",
+    "Content-Type: multipart/mixed; boundary=b\r\n",
+    "Content-Type: multipart/alternative\r\n",
+    "Content-Type: text/html; charset=utf-16\r\n",
+    "Content-Type: text/html; charset=\"x\r\n y\"\r\n",
+    "Content-Type: message/rfc822\r\n",
+    "Content-Type: /\r\n",
+    "Content-Disposition: attachment; filename*=utf-8''%0d%0aX%22\r\n",
+    "Content-Transfer-Encoding: base64\r\n",
+    "Content-Transfer-Encoding: quoted-printable\r\n",
+    "Content-ID: <\"x\">\r\n",
+    "\r\n",
+    "\n\n",
+    "--b\r\n",
+    "--b--\r\n",
+    "<p>=3D=\r\n<img src=cid:x",
+    "\u{fffd}\0 no end",
+];
+
+#[tokio::test]
+async fn every_message_has_its_pages_however_broken_it_is() {
+    use gadwall_storage::{Entropy, SeededEntropy};
+    let site = Site::new().await;
+    let entropy = SeededEntropy::new(25);
+    for round in 0..60 {
+        let mut picks = [0; 14];
+        entropy.fill(&mut picks);
+        let message: String = picks.iter().map(|p| PIECES[usize::from(*p) % PIECES.len()]).collect();
+        let uid = site.deliver(&message).await;
+        let base = format!("/message/{}", site.world.services.message_ids.sign(site.inbox().await, uid));
+        for below in [
+            "",
+            "?tab=text",
+            "?tab=source",
+            "?tab=headers",
+            "?tab=mime",
+            "?tab=attachments",
+            "/source",
+            "/headers",
+        ] {
+            let page = site.get(&format!("{base}{below}")).await;
+            assert_eq!(page.status, StatusCode::OK, "round {round}, {below}: {message:?}");
+            let is_html = page.header("content-type").starts_with("text/html");
+            assert!(!is_html || !page.text().contains("<script>"), "round {round}, {below}: {message:?}");
+        }
+        let detail = site.ann("GET", &format!("/users/me/mailboxes/INBOX/messages/{uid}"), "").await;
+        assert_eq!(detail.status, StatusCode::OK, "round {round}: {message:?}");
+        for part in detail.json()["attachments"].as_array().unwrap() {
+            let path = format!("{base}/attachment/{}", part["id"].as_str().unwrap());
+            let part = site.get(&path).await;
+            assert_eq!(part.status, StatusCode::OK, "round {round}, {path}: {message:?}");
+            assert!(part.header("content-disposition").starts_with("attachment; "), "round {round}");
+        }
+        let frame = site.get(&format!("{base}/html")).await.status;
+        assert!(frame == StatusCode::OK || frame == StatusCode::NOT_FOUND, "round {round}: {message:?}");
+    }
+    assert_eq!(site.ann("GET", "/users/me/search?q=nothing%20-from:x", "").await.status, StatusCode::OK);
+}
