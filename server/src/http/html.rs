@@ -71,16 +71,24 @@ pub fn document(html: &str, pictures: &Pictures, remote: Remote) -> Result<Strin
     ))
 }
 
+/// Refuses what has too many tags, or nests too deeply as far as counting tags can tell.
 fn check_effort(html: &str) -> Result<(), TooComplex> {
     let bytes = html.as_bytes();
     let (mut tags, mut depth) = (0usize, 0usize);
+    let mut open: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
     for at in memchr::memchr_iter(b'<', bytes) {
         tags += 1;
-        let rest = &bytes[at + 1..];
-        match rest.first() {
-            Some(b'/') => depth = depth.saturating_sub(1),
-            Some(c) if c.is_ascii_alphabetic() && !needs_no_end(rest) => depth += 1,
-            _ => {}
+        let ends = bytes.get(at + 1) == Some(&b'/');
+        let name = tag_name(&bytes[at + 1 + usize::from(ends)..]);
+        if ends {
+            // An end without a beginning ends nothing.
+            if let Some(count) = open.get_mut(&name).filter(|n| **n > 0) {
+                *count -= 1;
+                depth -= 1;
+            }
+        } else if name.first().is_some_and(u8::is_ascii_alphabetic) && !needs_no_end(&name) {
+            *open.entry(name).or_default() += 1;
+            depth += 1;
         }
         if tags > TAG_LIMIT || depth > DEPTH_LIMIT {
             return Err(TooComplex);
@@ -89,10 +97,15 @@ fn check_effort(html: &str) -> Result<(), TooComplex> {
     Ok(())
 }
 
+/// In lower case; at most so much of it as tells elements apart.
+fn tag_name(tag: &[u8]) -> Vec<u8> {
+    let tag = &tag[..tag.len().min(32)];
+    let len = tag.iter().position(|b| !b.is_ascii_alphanumeric() && *b != b'-').unwrap_or(tag.len());
+    tag[..len].to_ascii_lowercase()
+}
+
 /// Elements that are void or that the next one of their kind ends.
-fn needs_no_end(tag: &[u8]) -> bool {
-    let len = tag.iter().position(|b| !b.is_ascii_alphanumeric()).unwrap_or(tag.len());
-    let name = tag[..len].to_ascii_lowercase();
+fn needs_no_end(name: &[u8]) -> bool {
     const NAMES: [&str; 24] = [
         "area", "base", "br", "col", "dd", "dt", "embed", "hr", "img", "input", "li", "link", "meta",
         "option", "p", "param", "source", "tbody", "td", "th", "thead", "tr", "track", "wbr",
@@ -411,6 +424,8 @@ mod tests {
         let out = document(&bomb, &Pictures::new(), Remote::Blocked).unwrap();
         assert!(out.len() < 10 * bomb.len(), "{} from {}", out.len(), bomb.len());
         assert_eq!(document(&"<div>".repeat(1000), &Pictures::new(), Remote::Blocked), Err(TooComplex));
+        let unended = "<div></span>".repeat(1000);
+        assert_eq!(document(&unended, &Pictures::new(), Remote::Blocked), Err(TooComplex));
         assert_eq!(document(&"<br>".repeat(60_000), &Pictures::new(), Remote::Blocked), Err(TooComplex));
     }
 
