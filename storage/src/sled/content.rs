@@ -12,6 +12,7 @@ use crate::*;
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::sync::Arc;
 
@@ -145,8 +146,8 @@ pub fn open(reader: &Reader, id: EmailId) -> Result<ManifestReader<Chunks>> {
         let known: Option<BlobRecord> = reader.tree.get_long(&keys::blob(&blob))?;
         let known = known.ok_or_else(|| damaged("content without a blob"))?;
         for at in &known.chunks {
-            if !chunks.files.contains_key(&at.segment) {
-                chunks.files.insert(at.segment, reader.shared.segments.file(at.segment)?);
+            if let Entry::Vacant(place) = chunks.files.entry(at.segment) {
+                place.insert(reader.shared.segments.file(at.segment)?);
             }
         }
         chunks.blobs.insert(blob, known.chunks);

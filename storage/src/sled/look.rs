@@ -15,13 +15,14 @@ pub const WHOLE: u8 = 0;
 /// First byte of a long value: the number of its pieces follows.
 pub const PIECES: u8 = 1;
 
-pub type Pair = (Vec<u8>, IVec);
+/// Is shown pairs of key and value until it has seen enough.
+pub type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<Walk>;
 
 pub trait Look {
     fn raw(&self, key: &[u8]) -> Result<Option<IVec>>;
 
     /// Pairs of a range in order, until `visit` has seen enough.
-    fn walk(&self, range: &keys::Range, visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<Walk>) -> Result<()>;
+    fn walk(&self, range: &keys::Range, visit: Visit<'_>) -> Result<()>;
 
     fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>> {
         self.raw(key)?.map(|bytes| decode(&bytes)).transpose()
@@ -115,7 +116,7 @@ impl Look for ::sled::Tree {
         ::sled::Tree::get(self, key).map_err(|e| broken(&e))
     }
 
-    fn walk(&self, range: &keys::Range, visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<Walk>) -> Result<()> {
+    fn walk(&self, range: &keys::Range, visit: Visit<'_>) -> Result<()> {
         for pair in self.range(&range.0[..]..&range.1[..]) {
             let (key, value) = pair.map_err(|e| broken(&e))?;
             if visit(&key, &value)? == Walk::Enough {

@@ -54,7 +54,7 @@ impl SledStore {
     pub fn open(directory: &Path, options: SledOptions) -> Result<SledStore, OpenError> {
         let path = directory.to_owned();
         let io = |error| OpenError::Io { path: path.clone(), error };
-        std::fs::create_dir_all(directory).map_err(io)?;
+        create_private(directory).map_err(io)?;
         let lock = lock(directory)?;
         let segments = Segments::open(&directory.join("segments")).map_err(io)?;
         let sync = if options.unsafe_without_sync { Sync::FlushOnly } else { Sync::Full };
@@ -65,6 +65,20 @@ impl SledStore {
         check_schema(&db, directory)?;
         Ok(SledStore::start(db, segments, directory, options, lock))
     }
+}
+
+/// Mail is nobody else's business: a directory made here is its owner's alone. One that is there stays as it is.
+fn create_private(directory: &Path) -> std::io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = directory.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(directory)
 }
 
 fn lock(directory: &Path) -> Result<File, OpenError> {

@@ -1,7 +1,7 @@
 //! A group of mutations on its way to disk: an overlay over the tree, and an undo log for the mutation that fails.
 
 use super::keys;
-use super::look::{Look, PIECES, VALUE_LIMIT, WHOLE, Walk, broken};
+use super::look::{Look, PIECES, VALUE_LIMIT, Visit, WHOLE, Walk, broken};
 use super::records::{Totals, encode};
 use super::segments::Segments;
 use crate::memory::Limits;
@@ -9,6 +9,9 @@ use crate::*;
 use ::sled::IVec;
 use serde::Serialize;
 use std::collections::BTreeMap;
+
+/// What the overlay says of a key: its new value, or `None` where it was deleted.
+type Laid = Option<Vec<u8>>;
 
 /// What a mutation works on.
 pub struct Tx<'a> {
@@ -18,10 +21,9 @@ pub struct Tx<'a> {
     pub entropy: &'a dyn Entropy,
     pub limits: &'a Limits,
     pub now: Timestamp,
-    /// `None`: deleted.
-    overlay: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    overlay: BTreeMap<Vec<u8>, Laid>,
     /// What the overlay held before the current mutation.
-    undo: Vec<(Vec<u8>, Option<Option<Vec<u8>>>)>,
+    undo: Vec<(Vec<u8>, Option<Laid>)>,
     /// To be published once the group is durable.
     pub hints: Vec<Hint>,
     size: usize,
@@ -166,7 +168,7 @@ impl Look for Tx<'_> {
         }
     }
 
-    fn walk(&self, range: &keys::Range, visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<Walk>) -> Result<()> {
+    fn walk(&self, range: &keys::Range, visit: Visit<'_>) -> Result<()> {
         let mut laid = self.overlay.range(range.0.clone()..range.1.clone()).peekable();
         let mut stored = self.tree.range(&range.0[..]..&range.1[..]).peekable();
         loop {
