@@ -59,11 +59,7 @@ async fn on_store(
                 quota_bytes: args.quota_of_account.map(|size| size.0),
                 lifetime: args.lifetime.map(|span| span.0),
             };
-            let made = accounts::create(store, env, &config.defaults, env.op(), request).await;
-            let made = made.map_err(|e| match e {
-                StoreError::AlreadyExists(_) => Failure::failed("that address is taken"),
-                e => e.into(),
-            })?;
+            let made = accounts::create(store, env, &config.defaults, env.op(), request).await?;
             show_new(made.account.address.as_str(), &made.password);
         }
         AccountCommand::List => {

@@ -94,10 +94,6 @@ impl Gadwall {
         self.dir.path()
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// What the server logged so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir().join("server.log")).unwrap_or_default()

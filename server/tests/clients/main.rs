@@ -2,5 +2,6 @@
 
 #![allow(clippy::disallowed_methods)] // Tests live on real sockets.
 
+mod cli;
 mod harness;
 mod nodemailer;
