@@ -126,19 +126,53 @@ pub async fn http_post(port: u16, path: &str, body: &str) -> io::Result<Vec<u8>>
     http("POST", port, path, &head, body).await
 }
 
-/// Gets a page with Basic authentication.
-pub async fn http_get(port: u16, path: &str, account: &Account) -> io::Result<Vec<u8>> {
-    let token =
-        base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", account.user, account.pass));
-    http("GET", port, path, &format!("Authorization: Basic {token}\r\n"), "").await
+/// A reader of the web pages and of the API, who has logged in once.
+pub struct Reader {
+    port: u16,
+    /// What every request carries.
+    head: String,
 }
 
-async fn http(method: &str, port: u16, path: &str, head: &str, body: &str) -> io::Result<Vec<u8>> {
+impl Reader {
+    /// Logs in to the API and gets a token.
+    pub async fn api(port: u16, account: &Account) -> io::Result<Reader> {
+        let login = serde_json::json!({ "username": account.user, "password": account.pass });
+        let answer = http_post(port, "/authenticate", &login.to_string()).await?;
+        let answer: serde_json::Value = serde_json::from_slice(&answer)?;
+        let token = answer["token"].as_str().ok_or_else(|| unexpected(&answer.to_string()))?;
+        Ok(Reader { port, head: format!("Authorization: Bearer {token}\r\n") })
+    }
+
+    /// Logs in to the pages and gets a cookie.
+    pub async fn pages(port: u16, account: &Account) -> io::Result<Reader> {
+        let form = format!("user={}&pass={}", account.user.replace('@', "%40"), account.pass);
+        let head = format!(
+            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n",
+            form.len()
+        );
+        let answer = request("POST", port, "/login", &head, &form).await?;
+        let text = String::from_utf8_lossy(&answer);
+        let cookie = text.lines().find_map(|l| l.strip_prefix("set-cookie: ")?.split(';').next());
+        let cookie = cookie.ok_or_else(|| unexpected(&text))?;
+        Ok(Reader { port, head: format!("Cookie: {cookie}\r\n") })
+    }
+
+    pub async fn get(&self, path: &str) -> io::Result<Vec<u8>> {
+        http("GET", self.port, path, &self.head, "").await
+    }
+}
+
+async fn request(method: &str, port: u16, path: &str, head: &str, body: &str) -> io::Result<Vec<u8>> {
     let mut io = dial(port).await?;
     let request = format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\n{head}\r\n{body}");
     io.get_mut().write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     io.read_to_end(&mut answer).await?;
+    Ok(answer)
+}
+
+async fn http(method: &str, port: u16, path: &str, head: &str, body: &str) -> io::Result<Vec<u8>> {
+    let mut answer = request(method, port, path, head, body).await?;
     let split = answer.windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + 4);
     let ok = answer.get(9..12) == Some(b"200");
     match split {

@@ -1,6 +1,6 @@
 //! A mailbox with many messages: memory, list page, SELECT, restart.
 
-use crate::client::{Imap, http_get};
+use crate::client::{Imap, Reader};
 use crate::load;
 use crate::report::Report;
 use crate::server::{Account, Place, Server};
@@ -41,13 +41,16 @@ pub async fn run(place: &Place, args: &Args, report: &mut Report) -> io::Result<
 
 /// What a reader waits for.
 async fn views(server: &Server, account: &Account, name: &str, report: &mut Report) -> io::Result<()> {
-    let page = "/users/me/mailboxes/INBOX/messages?limit=50";
-    for (what, path) in [("list page, HTML", "/messages"), ("list page, JSON", page)] {
-        http_get(server.port("http"), path, account).await?;
+    let http = server.port("http");
+    for (what, reader, path) in [
+        ("list page, HTML", Reader::pages(http, account).await?, "/messages"),
+        ("list page, JSON", Reader::api(http, account).await?, "/users/me/mailboxes/INBOX/messages?limit=50"),
+    ] {
+        reader.get(path).await?;
         let mut latencies: Vec<Duration> = Vec::new();
         for _ in 0..50 {
             let began = Instant::now();
-            http_get(server.port("http"), path, account).await?;
+            reader.get(path).await?;
             latencies.push(began.elapsed());
         }
         latencies.sort();
