@@ -146,10 +146,8 @@ impl Reader {
     /// Logs in to the pages and gets a cookie.
     pub async fn pages(port: u16, account: &Account) -> io::Result<Reader> {
         let form = format!("user={}&pass={}", account.user.replace('@', "%40"), account.pass);
-        let head = format!(
-            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n",
-            form.len()
-        );
+        let head =
+            format!("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n", form.len());
         let answer = request("POST", port, "/login", &head, &form).await?;
         let text = String::from_utf8_lossy(&answer);
         let cookie = text.lines().find_map(|l| l.strip_prefix("set-cookie: ")?.split(';').next());

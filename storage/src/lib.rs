@@ -6,6 +6,7 @@
 
 pub mod body;
 mod clock;
+mod cluster;
 pub mod contract;
 mod error;
 mod hints;
@@ -17,6 +18,7 @@ mod store;
 mod uidset;
 
 pub use clock::{Clock, Entropy, ManualClock, SeededEntropy, SystemClock, SystemEntropy, Timestamp};
+pub use cluster::{Count, Counters, HintBus, LocalCounters, Window};
 pub use error::{Result, StoreError, Subject};
 pub use hints::HintHub;
 pub use model::*;
