@@ -1,7 +1,10 @@
 //! The grammar of commands. RFC 5321's syntax is `smtp-proto`'s business; what is added here are parameters as
 //! they were written (DSN and the message page show them) and the refusal of those that were not announced.
 
-use smtp_proto::{Error, MAIL_BODY_BINARYMIME, MAIL_SMTPUTF8, Request};
+use smtp_proto::{
+    Error, MAIL_BODY_BINARYMIME, MAIL_SMTPUTF8, RCPT_NOTIFY_DELAY, RCPT_NOTIFY_FAILURE, RCPT_NOTIFY_NEVER,
+    RCPT_NOTIFY_SUCCESS, Request,
+};
 
 /// A command, as far as this server knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +67,7 @@ pub enum CommandError {
 
 const MAIL_PARAMETERS: [&str; 6] = ["SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH"];
 const RCPT_PARAMETERS: [&str; 2] = ["NOTIFY", "ORCPT"];
+const NOTIFY_SOMETIMES: u64 = RCPT_NOTIFY_SUCCESS | RCPT_NOTIFY_FAILURE | RCPT_NOTIFY_DELAY;
 
 impl Command {
     /// Parses one line, without its end.
@@ -86,6 +90,10 @@ impl Command {
                 binary: from.flags & MAIL_BODY_BINARYMIME != 0,
                 utf8: from.flags & MAIL_SMTPUTF8 != 0,
             }),
+            // RFC 3461 §4.1: NEVER stands by itself.
+            Request::Rcpt { to } if to.flags & RCPT_NOTIFY_NEVER != 0 && to.flags & NOTIFY_SOMETIMES != 0 => {
+                return Err(CommandError::BadParameter("NOTIFY"));
+            }
             Request::Rcpt { to } => Command::Rcpt(Path {
                 address: to.address.into_owned(),
                 params: parameters(line, &RCPT_PARAMETERS)?,

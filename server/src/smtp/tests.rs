@@ -70,6 +70,8 @@ async fn a_submitted_message_is_kept_as_ethereal_keeps_it() {
     talk.login().await;
     talk.expect("MAIL FROM:<x@elsewhere.org> BODY=8BITMIME RET=HDRS ENVID=QQ1", "250 2.1.0").await;
     talk.expect("RCPT TO:<one@far.org> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;One@far.org", "250 2.1.5").await;
+    // RFC 3461 §4.1: never and sometimes at once is a mistake that its maker wants to hear of.
+    talk.expect("RCPT TO:<two@far.org> NOTIFY=NEVER,DELAY", "501 5.5.4").await;
     talk.expect("RCPT TO:<two@far.org>", "250 2.1.5").await;
     talk.expect("DATA", "354 ").await;
     talk.send("Subject: hi\r\n\r\n..dot\r\nbare\n.\nlf and \r.\r cr\r\n.\r\n").await;
