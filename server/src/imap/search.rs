@@ -61,6 +61,8 @@ pub enum Prepared {
 impl Prepared {
     /// `Err` names a charset that is not known.
     pub fn new(key: &SearchKey, charset: Option<&str>, context: &Context) -> Result<Self, String> {
+        // RFC 3501 §6.4.4: refused even where no text is in it.
+        fold(b"", charset)?;
         let text = |bytes: &[u8]| fold(bytes, charset);
         let day = |day: &Day| i64::from(day.0);
         Ok(match key {

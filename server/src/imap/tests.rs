@@ -313,8 +313,10 @@ async fn search_looks_at_flags_dates_headers_and_texts() {
         let got = talk.cmd(&format!("SEARCH {keys}")).await;
         assert_eq!(got, format!("* SEARCH{expected}\r\nt OK Searched\r\n"), "{keys}");
     }
-    let text = talk.cmd("SEARCH CHARSET klingon TEXT x").await;
-    assert!(text.starts_with("t NO [BADCHARSET (US-ASCII UTF-8"), "{text}");
+    for key in ["TEXT x", "ALL", "NOT SEEN"] {
+        let text = talk.cmd(&format!("SEARCH CHARSET klingon {key}")).await;
+        assert!(text.starts_with("t NO [BADCHARSET (US-ASCII UTF-8"), "{text}");
+    }
     assert!(talk.cmd("SEARCH MODSEQ 3").await.starts_with("* SEARCH 2 (MODSEQ 3)"));
 }
 
