@@ -3,6 +3,10 @@
 #![allow(clippy::disallowed_methods)] // Tests live on real sockets.
 
 mod cli;
+mod curl;
 mod harness;
+mod mail;
+mod mbsync;
 mod nodemailer;
 mod python;
+mod swaks;
