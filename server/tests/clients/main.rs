@@ -4,9 +4,12 @@
 
 mod cli;
 mod curl;
+mod fetch;
 mod harness;
 mod mail;
 mod mbsync;
+mod mutt;
 mod nodemailer;
 mod python;
+mod python_tls;
 mod swaks;

@@ -1,24 +1,22 @@
 //! The mail clients of Python's standard library. Each test is a case of one of the scripts beside this file, on a
 //! server and an account of its own.
 
-use crate::harness::{Account, Gadwall, Said, run, scripts};
+use crate::harness::{Gadwall, run, scripts};
 use std::process::Command;
 
-/// Runs one case, named `Class.method`, of a script.
-fn case(server: &Gadwall, account: &Account, script: &str, name: &str) -> Said {
+const DOORS: [&str; 4] = ["smtp", "imap", "pop3", "http"];
+
+/// Runs one case, named `Class.method`, of a script, with the ports of `doors`.
+pub fn case(server: &Gadwall, script: &str, name: &str, doors: &[&str], env: &[(&str, &str)]) {
+    let account = server.account();
     let mut command = Command::new("python3");
     // Nothing of the caller's Python settings, no compiled files in the source tree.
     command.args(["-E", "-B", "-W", "ignore::ResourceWarning"]).arg(scripts().join(script)).arg(name);
-    command.env("MAIL_USER", &account.user).env("MAIL_PASS", &account.pass);
-    for door in ["smtp", "imap", "pop3", "http"] {
+    command.env("MAIL_USER", &account.user).env("MAIL_PASS", &account.pass).envs(env.iter().copied());
+    for door in DOORS.iter().chain(doors) {
         command.env(format!("{}_PORT", door.to_uppercase()), server.port(door).to_string());
     }
-    run(&mut command, b"")
-}
-
-fn passes(settings: &[&str], script: &str, name: &str) {
-    let server = Gadwall::with(settings);
-    let said = case(&server, &server.account(), script, name);
+    let said = run(&mut command, b"");
     assert!(said.err.contains("Ran 1 test"), "{name} is one test: {said:?}");
     said.ok();
 }
@@ -28,7 +26,7 @@ macro_rules! cases {
         $(
             #[test]
             fn $test() {
-                passes(&$settings, $script, $case);
+                case(&Gadwall::with(&$settings), $script, $case, &[], &[]);
             }
         )+
     };
