@@ -87,27 +87,33 @@ class Encrypted(unittest.TestCase):
 
     def test_commands_sent_along_with_starttls_are_forgotten(self):
         """What an attacker puts behind STARTTLS, in the same packet, must not be taken for the client's."""
-        smtp = smtplib.SMTP(HOST, port("smtp"), timeout=PATIENCE)
-        smtp.ehlo()
-        smtp.send("STARTTLS\r\nNOOP\r\nNOOP\r\n")
-        self.assertEqual(smtp.getreply()[0], 220)
-        smtp.sock = trusting().wrap_socket(smtp.sock, server_hostname=HOST)
-        smtp.file = None
-        self.assertIn(b"SIZE", smtp.docmd("EHLO", "client.example.org")[1])
+        for inject in [self.inject_into_smtp, self.inject_into_imap, self.inject_into_pop3]:
+            with self.subTest(inject.__name__):
+                inject()
 
-        imap = imaplib.IMAP4(HOST, port("imap"), timeout=PATIENCE)
-        imap.send(b"a STARTTLS\r\nb NOOP\r\nc LOGOUT\r\n")
-        self.assertTrue(imap.readline().startswith(b"a OK"))
-        imap.sock = trusting().wrap_socket(imap.sock, server_hostname=HOST)
-        imap.send(b"d CAPABILITY\r\n")
-        self.assertTrue(imap.sock.makefile("rb").readline().startswith(b"* CAPABILITY "))
+    def inject_into_smtp(self):
+        client = smtplib.SMTP(HOST, port("smtp"), timeout=PATIENCE)
+        client.ehlo()
+        client.send("STARTTLS\r\nNOOP\r\nNOOP\r\n")
+        self.assertEqual(client.getreply()[0], 220)
+        client.sock, client.file = trusting().wrap_socket(client.sock, server_hostname=HOST), None
+        self.assertIn(b"SIZE", client.docmd("EHLO", "client.example.org")[1])
 
-        pop3 = poplib.POP3(HOST, port("pop3"), timeout=PATIENCE)
-        pop3.sock.sendall(b"STLS\r\nNOOP\r\nQUIT\r\n")
-        self.assertTrue(pop3._getresp().startswith(b"+OK"))
-        pop3.sock = trusting().wrap_socket(pop3.sock, server_hostname=HOST)
-        pop3.file = pop3.sock.makefile("rb")
-        self.assertIn("UIDL", pop3.capa())
+    def inject_into_imap(self):
+        client = imaplib.IMAP4(HOST, port("imap"), timeout=PATIENCE)
+        client.send(b"a STARTTLS\r\nb NOOP\r\nc LOGOUT\r\n")
+        self.assertTrue(client.readline().startswith(b"a OK"))
+        encrypted = trusting().wrap_socket(client.sock, server_hostname=HOST)
+        encrypted.sendall(b"d CAPABILITY\r\n")
+        self.assertTrue(encrypted.makefile("rb").readline().startswith(b"* CAPABILITY "))
+
+    def inject_into_pop3(self):
+        client = poplib.POP3(HOST, port("pop3"), timeout=PATIENCE)
+        client.sock.sendall(b"STLS\r\nNOOP\r\nQUIT\r\n")
+        self.assertTrue(client._getresp().startswith(b"+OK"))
+        client.sock = trusting().wrap_socket(client.sock, server_hostname=HOST)
+        client.file = client.sock.makefile("rb")
+        self.assertIn("UIDL", client.capa())
 
 
 class Reload(unittest.TestCase):
