@@ -169,6 +169,17 @@ pub fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
 }
 
+/// Runs one case of a script with node. The script names the case again when it was done, since node ends with success
+/// too when nothing is left to wait for.
+pub fn node(server: &Gadwall, script: &str, case: &str) {
+    let mut command = Command::new("node");
+    command.arg(scripts().join(script)).arg(case).current_dir(server.dir());
+    command.envs(["WEB", "ETHEREAL_API", "ETHEREAL_WEB"].map(|name| (name, server.web())));
+    let said = run(&mut command, b"");
+    let done = said.out.lines().any(|line| line == format!("done: {case}"));
+    assert!(done && said.status.success(), "{}\nstdout:\n{}\nstderr:\n{}", said.status, said.out, said.err);
+}
+
 /// What a program said before it ended.
 #[derive(Debug)]
 pub struct Said {

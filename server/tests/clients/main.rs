@@ -6,6 +6,7 @@ mod cli;
 mod curl;
 mod fetch;
 mod harness;
+mod imapflow;
 mod mail;
 mod mbsync;
 mod mutt;

@@ -1,6 +1,6 @@
-//! Unmodified Nodemailer: its own example, with only `ETHEREAL_API` and `ETHEREAL_WEB` set.
+//! Unmodified Nodemailer: its own example, with only `ETHEREAL_API` and `ETHEREAL_WEB` set, and what else its users do.
 
-use crate::harness::{Gadwall, run, scripts};
+use crate::harness::{Gadwall, node, run, scripts};
 use std::process::Command;
 
 fn example(server: &Gadwall) -> String {
@@ -10,6 +10,10 @@ fn example(server: &Gadwall) -> String {
         b"",
     );
     said.ok()
+}
+
+fn case(server: &Gadwall, name: &str) {
+    node(server, "nodemailer-cases.js", name);
 }
 
 #[test]
@@ -22,4 +26,44 @@ fn nodemailer_prints_a_url_that_shows_the_mail() {
     let page = server.http("GET", path, "");
     assert!(page.contains("Hello ✔"), "the subject is on the page: {page}");
     assert!(page.contains("bar@example.com"), "the recipient is on the page: {page}");
+}
+
+#[test]
+fn nodemailer_gets_an_account_whatever_the_request_says() {
+    case(&Gadwall::start(), "requestor");
+}
+
+#[test]
+fn nodemailer_needs_the_right_api_key_where_there_is_one() {
+    case(&Gadwall::with(&["--api-key", "sesame"]), "api_key");
+}
+
+#[test]
+fn nodemailer_sees_attachments_calendar_and_alternatives_arrive_whole() {
+    case(&Gadwall::start(), "rich_mail");
+}
+
+#[test]
+fn nodemailer_sends_200_messages_through_a_pool() {
+    case(&Gadwall::start(), "pool");
+}
+
+#[test]
+fn nodemailer_is_told_that_a_password_is_wrong() {
+    case(&Gadwall::start(), "wrong_password");
+}
+
+#[test]
+fn nodemailer_is_told_that_a_message_is_too_large() {
+    case(&Gadwall::with(&["--message-limit", "100KB"]), "too_large");
+}
+
+#[test]
+fn nodemailer_test_message_url_and_its_links_work() {
+    case(&Gadwall::start(), "test_message_url");
+}
+
+#[test]
+fn nodemailer_test_message_url_can_not_be_guessed() {
+    case(&Gadwall::start(), "unknown_msgid");
 }
