@@ -1,8 +1,9 @@
-// Keys and live updates. Everything on the pages works without this file.
+// Keys, copying and live updates. Everything on the pages works without this file.
 "use strict";
 (() => {
   const $ = (selector) => document.querySelector(selector);
   const rows = () => [...document.querySelectorAll(".list .row a")];
+  const reading = document.body.classList.contains("reading");
   const help = $("#help");
 
   function move(step) {
@@ -14,68 +15,152 @@
     all[next].scrollIntoView({ block: "nearest" });
   }
 
+  async function remove() {
+    if (reading) return $("#delete")?.click();
+    const all = rows();
+    const at = all.indexOf(document.activeElement);
+    if (at < 0) return;
+    await fetch(all[at].href, { method: "POST", body: new URLSearchParams({ action: "delete" }), redirect: "manual" });
+    const next = all[at + 1] || all[at - 1];
+    next?.focus();
+    await refresh();
+  }
+
+  const keys = {
+    j: () => (reading ? $("#older")?.click() : move(1)),
+    k: () => (reading ? $("#newer")?.click() : move(-1)),
+    r: () => (reading ? $("#unseen")?.click() : location.reload()),
+    s: () => (reading ? $('[data-tab="source"]')?.click() : $(".search input")?.focus()),
+    "/": () => ($(".search input") ? $(".search input").focus() : $("#back")?.click()),
+    Delete: remove,
+    "?": () => help.showModal(),
+  };
+
+  function escape(typing) {
+    if (help.open) help.close();
+    else if (typing) typing.blur();
+    else $("#back")?.click();
+  }
+
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const typing = event.target.closest("input, textarea, select");
-    if (event.key === "Escape") {
-      if (help.open) help.close();
-      else if (typing) typing.blur();
-      else if ($("#back")) $("#back").click();
-      return;
-    }
+    const typing = event.target.closest("input:not([type=radio]), textarea, select");
+    if (event.key === "Escape") return escape(typing);
     if (typing || help.open) return;
-    const reading = document.body.classList.contains("reading");
-    const keys = {
-      j: () => move(1),
-      k: () => move(-1),
-      r: () => (reading ? $("#unseen")?.click() : location.reload()),
-      s: () => (reading ? $('[data-tab="source"]')?.click() : $(".search input")?.focus()),
-      "/": () => $(".search input")?.focus(),
-      Delete: () => $("#delete")?.click(),
-      "?": () => help.showModal(),
-    };
-    const act = keys[event.key];
+    const act = Object.hasOwn(keys, event.key) && keys[event.key];
     if (act) {
       event.preventDefault();
       act();
     }
   });
+  const hint = $("#keys");
+  if (hint) {
+    hint.hidden = false;
+    hint.addEventListener("click", () => help.showModal());
+  }
 
   document.addEventListener("submit", (event) => {
     const question = event.target.dataset.confirm;
     if (question && !confirm(question)) event.preventDefault();
   });
 
+  // The clipboard is open to secure pages only; over plain HTTP in a local network the selection is what is left.
+  async function copy(element) {
+    const text = element.textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const range = document.createRange();
+      range.selectNodeContents(element);
+      const selection = getSelection();
+      selection.removeAllRanges();
+      selection.addRange(range);
+      if (!document.execCommand("copy")) return "Press Ctrl+C";
+      selection.removeAllRanges();
+    }
+    return "Copied";
+  }
+
+  function addCopyButtons(root) {
+    for (const element of root.querySelectorAll("[data-copy]")) {
+      const source = element.querySelector("code") || element;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "copy";
+      button.textContent = "Copy";
+      button.addEventListener("click", async () => {
+        button.textContent = await copy(source);
+        setTimeout(() => (button.textContent = "Copy"), 1500);
+      });
+      if (element.tagName === "PRE") element.append(button);
+      else element.after(" ", button);
+    }
+  }
+
+  // Pages are written in UTC; whoever reads them lives elsewhere.
+  function localTimes(root) {
+    const today = new Date().toDateString();
+    for (const time of root.querySelectorAll("time[datetime]")) {
+      const date = new Date(time.dateTime);
+      if (Number.isNaN(date.getTime())) continue;
+      time.title = time.dateTime;
+      const short = time.closest(".row");
+      if (!short) time.textContent = date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+      else if (date.toDateString() === today)
+        time.textContent = date.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
+    }
+  }
+
+  let isLive = false;
+  function decorate(root) {
+    addCopyButtons(root);
+    localTimes(root);
+    for (const mark of root.querySelectorAll(".live")) mark.hidden = !isLive;
+  }
+  decorate(document);
+
   // The list is fetched anew when the server says that something changed; the focus stays on its row.
   let pending = false;
+  let again = false;
   async function refresh() {
+    again = true;
     if (pending) return;
     pending = true;
     try {
-      const answer = await fetch(location.href, { headers: { accept: "text/html" } });
-      if (!answer.ok || answer.redirected) return;
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const fresh = page.querySelector("#live");
-      if (!fresh) return;
-      const focused = document.activeElement?.getAttribute?.("href");
-      $("#live").replaceWith(document.adoptNode(fresh));
-      document.title = page.title;
-      if (focused) rows().find((row) => row.getAttribute("href") === focused)?.focus();
+      while (again) {
+        again = false;
+        await replace();
+      }
     } finally {
       pending = false;
     }
   }
 
+  async function replace() {
+    const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+    if (!answer.ok || answer.redirected) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.querySelector("#live");
+    if (!fresh) return;
+    const focused = document.activeElement?.getAttribute?.("href");
+    $("#live").replaceWith(document.adoptNode(fresh));
+    decorate($("#live"));
+    document.title = page.title;
+    if (focused) rows().find((row) => row.getAttribute("href") === focused)?.focus();
+  }
+
   const live = document.body.dataset.live;
   if (live && window.EventSource) {
     const events = new EventSource(live);
-    let first = true;
+    const show = (state) => {
+      isLive = state;
+      for (const mark of document.querySelectorAll(".live")) mark.hidden = !state;
+    };
     let timer;
+    events.onopen = () => show(true);
+    events.onerror = () => show(false);
+    // The first one says where the stream begins: what came between the page and that is fetched now.
     events.onmessage = () => {
-      if (first) {
-        first = false;
-        return;
-      }
       clearTimeout(timer);
       timer = setTimeout(refresh, 150);
     };

@@ -45,7 +45,9 @@ fn open(config: &Config, env: &Env) -> Result<Arc<dyn MailStore>, Failure> {
 }
 
 fn start_logging(config: &Config) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&config.log)
+    // The HTML parser warns of what it finds in mail: senders must not be able to fill the log. What the operator says
+    // comes later and wins.
+    let filter = EnvFilter::try_new(format!("html5ever=error,{}", config.log))
         .map_err(|e| Failure::new(Failure::USAGE, format!("log: {:?}: {e}", config.log)))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match config.log_format {

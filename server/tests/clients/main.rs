@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods)] // Tests live on real sockets.
 
+mod chromium;
 mod cli;
 mod curl;
 mod fetch;

@@ -31,6 +31,8 @@ struct FrontPage<'a> {
     stored: String,
     caught: String,
     bars: Vec<Bar>,
+    /// The day with the most mail and how much it was, if there was any.
+    busiest: Option<String>,
     first_day: String,
     last_day: String,
     doors: Vec<DoorRow<'a>>,
@@ -50,6 +52,7 @@ pub async fn show(State(app): State<Shared>, MaybeVisitor(visitor): MaybeVisitor
         accounts: format::count(stats.accounts),
         stored: format::bytes(stats.bytes),
         caught: format::count(stats.appended_total),
+        busiest: busiest(&days),
         first_day: day(days.first()),
         last_day: day(days.last()),
         bars: bars(&days),
@@ -73,6 +76,11 @@ fn day_name(day: u32) -> String {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     format!("{day} {}", MONTHS[(month as usize + 11) % 12])
+}
+
+fn busiest(days: &[DayStats]) -> Option<String> {
+    let day = days.iter().filter(|d| d.messages > 0).max_by_key(|d| d.messages)?;
+    Some(format!("{} with {}", day_name(day.day), format::plural(day.messages, "message")))
 }
 
 fn bars(days: &[DayStats]) -> Vec<Bar> {

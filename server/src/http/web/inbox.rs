@@ -36,6 +36,8 @@ pub struct RailEntry {
 struct Row {
     href: String,
     who: String,
+    /// The first recipient, and how many more there are.
+    to: String,
     when: String,
     size: String,
     summary: Summary,
@@ -60,6 +62,7 @@ struct InboxPage {
     quota: String,
     used_percent: u64,
     smtp: String,
+    who: String,
 }
 
 pub async fn show(
@@ -101,6 +104,7 @@ pub async fn show(
         used: format::bytes(account.used_bytes),
         quota: format::bytes(account.quota_bytes),
         used_percent: account.used_bytes.saturating_mul(100) / account.quota_bytes.max(1),
+        who: account.address.to_string(),
         smtp: format!("{}:{}", app.config.smtp.host, app.config.smtp.port),
     }))
 }
@@ -165,11 +169,22 @@ fn row(app: &App, at: MailboxRef, message: &Message, now: Timestamp) -> Row {
     let from = summary.from.as_ref();
     let who = from.map(|f| if f.name.is_empty() { f.address.clone() } else { f.name.clone() });
     Row {
+        to: recipients(&summary),
         href: format!("/messages/{}/{}", at.mailbox, message.uid),
         who: who.filter(|w| !w.is_empty()).unwrap_or_else(|| "(no sender)".into()),
         when: format::short(message.internal_date, now),
         size: format::bytes(message.size),
         summary,
+    }
+}
+
+fn recipients(summary: &Summary) -> String {
+    let mut all = [&summary.to, &summary.cc, &summary.bcc].into_iter().flatten();
+    let Some(first) = all.next() else { return String::new() };
+    let name = if first.address.is_empty() { &first.name } else { &first.address };
+    match all.count() {
+        0 => name.clone(),
+        more => format!("{name} +{more}"),
     }
 }
 

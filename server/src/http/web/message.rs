@@ -5,6 +5,7 @@ use super::inbox::display_name;
 use super::page::{PageError, PageResult};
 use super::parts::{Opened, ViewParams, gone};
 use super::session::Visitor;
+use crate::http::api::Start;
 use crate::http::app::{App, Shared};
 use crate::http::error::ApiError;
 use crate::http::input::Params;
@@ -13,7 +14,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect};
 use gadwall_storage::{
-    FlagChange, Flags, Mailbox, MailboxRef, Message, StoreError, SystemFlag, UidSet, Which,
+    FlagChange, Flags, Mailbox, MailboxRef, Message, Order, StoreError, SystemFlag, UidSet, Which,
 };
 use serde::Deserialize;
 
@@ -56,8 +57,13 @@ pub async fn show(State(app): State<Shared>, own: Own, Params(params): Params<Vi
             Err(e) => tracing::debug!(error = %e, "a message could not be marked as seen"),
         }
     }
+    // The list has the newest first.
+    let next = app.page(at, Start::After(message.uid), Order::Descending, 1).await?;
+    let previous = app.page(at, Start::Before(message.uid), Order::Descending, 1).await?;
     let opened = Opened {
         at,
+        newer: previous.messages.first().map(|m| m.uid),
+        older: next.messages.first().map(|m| m.uid),
         base: format!("/messages/{}/{}", own.mailbox.id, message.uid),
         message,
         mailbox_name: display_name(&own.mailbox),

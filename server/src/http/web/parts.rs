@@ -8,10 +8,11 @@ use crate::http::content::{self, AttachmentView, Shown};
 use crate::http::error::ApiError;
 use crate::http::html::{self, Remote, TooComplex};
 use crate::http::view::{self, AddressView, Summary};
+use crate::time::rfc3339;
 use askama::Template;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
-use gadwall_storage::{Account, Delivery, MailboxRef, Message};
+use gadwall_storage::{Account, Delivery, MailboxRef, Message, Uid};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -24,6 +25,9 @@ pub struct Opened {
     /// Present for the owner: who may change it, and from where.
     pub owner: Option<Account>,
     pub mailbox_name: String,
+    /// Its neighbours in the list, for the owner.
+    pub newer: Option<Uid>,
+    pub older: Option<Uid>,
 }
 
 #[derive(Deserialize, Default)]
@@ -53,11 +57,14 @@ struct MessagePage {
     owner: bool,
     mailbox_id: String,
     mailbox_name: String,
+    newer: Option<Uid>,
+    older: Option<Uid>,
     summary: Summary,
     subject: String,
     date: String,
     size: String,
-    expires: Option<String>,
+    /// For programs and for people.
+    expires: Option<(String, String)>,
     tab: &'static str,
     tabs: Vec<Tab>,
     remote_allowed: bool,
@@ -96,7 +103,7 @@ const TABS: [(&str, &str); 7] = [
 
 impl App {
     pub async fn message_page(&self, opened: Opened, params: &ViewParams) -> PageResult {
-        let Opened { at, message, base, owner, mailbox_name } = opened;
+        let Opened { at, message, base, owner, mailbox_name, newer, older } = opened;
         let structure = content::structure(&message);
         let (html, text) = (structure.html(), structure.text());
         let attachments = content::attachments(&structure);
@@ -134,10 +141,12 @@ impl App {
             owner: owner.is_some(),
             mailbox_id: at.mailbox.to_string(),
             mailbox_name,
+            newer,
+            older,
             subject,
             date: format::moment(view::sent_at(&structure).unwrap_or(message.internal_date)),
             size: format::bytes(message.size),
-            expires: message.expires_at.map(format::moment),
+            expires: message.expires_at.map(|t| (rfc3339(t), format::moment(t))),
             tab,
             tabs: tabs.collect(),
             remote_allowed: params.remote() == Remote::Allowed,

@@ -40,6 +40,8 @@ pub async fn show(State(app): State<Shared>, held: Held, Params(params): Params<
         message: held.message,
         base: format!("/message/{}", held.msgid),
         owner: None,
+        newer: None,
+        older: None,
         mailbox_name: String::new(),
     };
     app.message_page(opened, &params).await
