@@ -17,12 +17,9 @@
 
   async function remove() {
     if (reading) return $("#delete")?.click();
-    const all = rows();
-    const at = all.indexOf(document.activeElement);
-    if (at < 0) return;
-    await fetch(all[at].href, { method: "POST", body: new URLSearchParams({ action: "delete" }), redirect: "manual" });
-    const next = all[at + 1] || all[at - 1];
-    next?.focus();
+    const row = document.activeElement;
+    if (!rows().includes(row)) return;
+    await fetch(row.href, { method: "POST", body: new URLSearchParams({ action: "delete" }), redirect: "manual" });
     await refresh();
   }
 
@@ -142,11 +139,16 @@
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = page.querySelector("#live");
     if (!fresh) return;
-    const focused = document.activeElement?.getAttribute?.("href");
+    const before = rows().map((row) => row.getAttribute("href"));
+    const at = rows().indexOf(document.activeElement);
     $("#live").replaceWith(document.adoptNode(fresh));
     decorate($("#live"));
     document.title = page.title;
-    if (focused) rows().find((row) => row.getAttribute("href") === focused)?.focus();
+    if (at < 0) return;
+    // The same row, or the nearest that is still there.
+    const after = new Map(rows().map((row) => [row.getAttribute("href"), row]));
+    const left = [...before.slice(at), ...before.slice(0, at).reverse()].find((href) => after.has(href));
+    after.get(left)?.focus();
   }
 
   const live = document.body.dataset.live;

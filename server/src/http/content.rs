@@ -99,9 +99,9 @@ fn attachment_view(path: &[u32], part: &Part) -> AttachmentView {
     }
 }
 
-/// Lines of 76 digits and CRLF are what base64 looks like nearly always.
+/// Lines of 76 digits and CRLF are what base64 looks like nearly always; the last line has no CRLF of its own.
 fn decoded_size(part: &Part, encoded: u64) -> u64 {
-    if part.encoding.eq_ignore_ascii_case("base64") { encoded * 76 / 78 / 4 * 3 } else { encoded }
+    if part.encoding.eq_ignore_ascii_case("base64") { (encoded - encoded / 78 * 2) / 4 * 3 } else { encoded }
 }
 
 /// The name of a part, or one made of its number.

@@ -136,6 +136,11 @@ const press = async (page, who) => {
     await row(page, 'Five').waitFor();
     const focused = () => page.evaluate(() => document.activeElement.closest('.row')?.innerText ?? '');
     const key = name => page.keyboard.press(name);
+    /** The message is there and the script has shown its button, so that it hears keys. */
+    const opened = async name => {
+        await page.getByRole('heading', { name }).waitFor();
+        await page.locator('#keys').waitFor();
+    };
     for (const [name, subject] of [['j', 'Five'], ['j', 'Four'], ['j', 'Three'], ['k', 'Four']]) {
         await key(name);
         assert.match(await focused(), new RegExp(subject), `after ${name}`);
@@ -154,24 +159,27 @@ const press = async (page, who) => {
     assert.match(await focused(), /Autumn/, 'from nowhere, upwards is the last');
     await row(page, 'Four').getByRole('link').focus();
     await key('Enter');
-    await page.getByRole('heading', { name: 'Four' }).waitFor();
+    await opened('Four');
     await key('j');
-    await page.getByRole('heading', { name: 'Three' }).waitFor();
+    await opened('Three');
     await key('k');
-    await page.getByRole('heading', { name: 'Four' }).waitFor();
+    await opened('Four');
     await key('s');
     await page.locator('pre.source').waitFor();
+    await opened('Four');
     await key('r');
     await page.locator('.row.unread', { hasText: 'Four' }).waitFor();
     await row(page, 'Four').getByRole('link').click();
+    await opened('Four');
     await key('Delete');
     await page.locator('.count', { hasText: '3 messages' }).waitFor();
+    await page.locator('#keys').waitFor();
     await row(page, 'Five').getByRole('link').focus();
     await key('Delete');
     await page.locator('.count', { hasText: '2 messages' }).waitFor();
     assert.match(await focused(), /Three/, 'the next one has the focus');
     await key('Enter');
-    await page.getByRole('heading', { name: 'Three' }).waitFor();
+    await opened('Three');
     await key('Escape');
     await row(page, 'Three').waitFor();
 };
@@ -316,6 +324,10 @@ main({
             const fits = async what => {
                 const width = await page.evaluate(() => document.documentElement.scrollWidth);
                 assert.ok(width <= 390, `${what} is ${width} wide`);
+                const cut = await page.locator('h1, .people dd, .view pre, .files li, .fields td').evaluateAll(all =>
+                    all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.outerHTML.slice(0, 80))
+                );
+                assert.deepEqual(cut, [], `cut off in ${what}`);
             };
             for (const path of ['/', '/create', '/login', '/nowhere', '/message/none']) {
                 await page.goto(web + path);

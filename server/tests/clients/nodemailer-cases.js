@@ -96,6 +96,7 @@ main({
         for (const { filename, content } of rich.attachments) {
             const part = seen.attachments.find(a => a.filename === filename);
             assert.ok(part, `${filename} in ${JSON.stringify(seen.attachments)}`);
+            assert.ok(Math.abs(part.size - content.length) <= 2, `${filename}: reckoned as ${part.size} bytes`);
             const got = Buffer.from(await (await api(who, `${latest.replace('latest', seen.id)}/attachments/${part.id}`)).arrayBuffer());
             assert.ok(got.equals(Buffer.from(content)), `${filename}: ${got.length} bytes`);
         }
