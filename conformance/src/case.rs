@@ -1,31 +1,83 @@
 //! Cases as text.
 //!
 //! ```text
-//! == rfc3501-6.1.2-noop-answers-ok
-//! clause: RFC 3501 §6.1.2
-//! C: NOOP
+//! == fetch-body-sets-seen
+//! clause: RFC 3501 §6.4.5
+//! C: APPEND {box} {{Subject: x\r\n\r\nhello}}
 //! T: OK
+//! C: SELECT {box}
+//! S: * 1 EXISTS
+//! T: OK [READ-WRITE]
 //! ```
 //!
-//! `C:` is a command without its tag; `{box}` is a mailbox of the case's own, which exists and is empty. `C+:`
-//! is a line that answers a continuation request. `S:` is an untagged response that must have come by the
-//! tagged one, in any order; `!S:` one that must not have; `T:` is how the tagged response begins. `...`
-//! matches anything within a line. Compared without case.
+//! Before the first step: `clause:` (what the case is about), `needs:` (capabilities without which it is skipped),
+//! `login: no` (the case logs in itself). `{box}` is a mailbox of the case's own, which exists and is empty.
+//!
+//! Steps, each on the session named after a slash (`C/b:`; `a` when none is), which is opened and logged in on first use:
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `C:` | a command without its tag; what follows it up to the next step says what it must bring |
+//! | `C+:` | a line that answers a continuation request of that command |
+//! | `S:` | an untagged response that must have come by the tagged one, in any order |
+//! | `O:` | as `S:`, and later than the `O:` before it |
+//! | `!S:` | an untagged response that must not have come |
+//! | `T:` | how the tagged response begins |
+//! | `R:` | bytes, sent as they are |
+//! | `L:` | the next line must be this |
+//! | `U:` | lines are read up to this one |
+//! | `E:` | the server closes the connection |
+//!
+//! In what is sent, `{{text}}` is a synchronising literal, `{{+text}}` a non-synchronising one, `{x*100}` a hundred
+//! `x`, and `\r`, `\n`, `\t`, `\0`, `\xHH` stand for bytes. In patterns `...` matches anything, `{=name}` anything that is
+//! put in place of `{name}` from then on, ` || ` stands between alternatives; case does not count.
+
+/// The session of a step that names none.
+pub const FIRST: &str = "a";
 
 /// One behaviour.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Case {
     pub name: String,
     pub clause: String,
+    /// Capabilities.
+    pub needs: Vec<String>,
+    pub login: Login,
     pub steps: Vec<Step>,
+}
+
+/// Whether sessions are logged in when the case begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Login {
+    #[default]
+    Done,
+    No,
+}
+
+/// Something a session does or sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub session: String,
+    pub action: Action,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    Command(Command),
+    Send(String),
+    Line(String),
+    Until(String),
+    Closed,
 }
 
 /// One command with what it must bring.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Step {
-    /// The command's line, then the lines that answer continuation requests.
-    pub lines: Vec<String>,
+pub struct Command {
+    pub text: String,
+    /// Lines that answer continuation requests.
+    pub answers: Vec<String>,
     pub untagged: Vec<String>,
+    pub ordered: Vec<String>,
     pub forbidden: Vec<String>,
     pub tagged: String,
 }
@@ -34,51 +86,66 @@ pub struct Step {
 pub fn parse(text: &str) -> Result<Vec<Case>, String> {
     let mut cases: Vec<Case> = Vec::new();
     for (number, line) in text.lines().enumerate().map(|(n, l)| (n + 1, l)) {
-        let bad = |why: &str| Err(format!("line {number}: {why}: {line}"));
         if line.trim().is_empty() || line.starts_with('#') {
             continue;
         }
-        if let Some(name) = line.strip_prefix("== ") {
-            cases.push(Case { name: name.trim().into(), clause: String::new(), steps: Vec::new() });
-            continue;
-        }
-        let Some(case) = cases.last_mut() else { return bad("before the first case") };
-        let Some((key, value)) = line.split_once(": ") else { return bad("not `key: value`") };
-        let value = value.to_owned();
-        match (key, case.steps.last_mut()) {
-            ("clause", _) => case.clause = value,
-            ("C", _) => case.steps.push(Step { lines: vec![value], ..Step::default() }),
-            (_, None) => return bad("before the first command"),
-            ("C+", Some(step)) => step.lines.push(value),
-            ("S", Some(step)) => step.untagged.push(value),
-            ("!S", Some(step)) => step.forbidden.push(value),
-            ("T", Some(step)) => step.tagged = value,
-            _ => return bad("unknown key"),
-        }
+        let added = match (line.strip_prefix("== "), cases.last_mut()) {
+            (Some(name), _) => {
+                cases.push(Case { name: name.trim().into(), ..Case::default() });
+                Ok(())
+            }
+            (None, Some(case)) => case.add(line),
+            (None, None) => Err("before the first case"),
+        };
+        added.map_err(|why| format!("line {number}: {why}: {line}"))?;
     }
     for case in &cases {
-        if case.clause.is_empty() || case.steps.is_empty() || case.steps.iter().any(|s| s.tagged.is_empty()) {
-            return Err(format!("{}: needs a clause, a command, and a T: for each command", case.name));
+        let is_whole = |step: &Step| !matches!(&step.action, Action::Command(c) if c.tagged.is_empty());
+        if case.clause.is_empty() || case.steps.is_empty() || !case.steps.iter().all(is_whole) {
+            return Err(format!("{}: needs a clause, a step, and a T: for each command", case.name));
         }
     }
     Ok(cases)
 }
 
-/// Whether a line is as the pattern wants it: `...` stands for anything, the rest is compared without case.
-pub(crate) fn matches(pattern: &str, line: &str) -> bool {
-    let (pattern, line) = (pattern.to_ascii_lowercase(), line.to_ascii_lowercase());
-    let mut pieces = pattern.split("...");
-    let first = pieces.next().unwrap_or_default();
-    let Some(mut rest) = line.strip_prefix(first) else { return false };
-    let mut pieces: Vec<&str> = pieces.collect();
-    let Some(last) = pieces.pop() else { return rest.is_empty() };
-    for piece in pieces {
-        match rest.find(piece) {
-            Some(at) => rest = &rest[at + piece.len()..],
-            None => return false,
+impl Case {
+    fn add(&mut self, line: &str) -> Result<(), &'static str> {
+        let (key, value) = line.split_once(':').ok_or("not `key: value`")?;
+        let value = value.strip_prefix(' ').unwrap_or(value).to_owned();
+        let (key, session) = key.split_once('/').unwrap_or((key, FIRST));
+        let mut step = |action| {
+            self.steps.push(Step { session: session.into(), action });
+            Ok(())
+        };
+        match key {
+            "clause" => self.clause = value,
+            "needs" => self.needs = value.split_whitespace().map(str::to_ascii_uppercase).collect(),
+            "login" if value == "no" => self.login = Login::No,
+            "C" => return step(Action::Command(Command { text: value, ..Command::default() })),
+            "R" => return step(Action::Send(value)),
+            "L" => return step(Action::Line(value)),
+            "U" => return step(Action::Until(value)),
+            "E" => return step(Action::Closed),
+            _ => return self.expect(key, value),
         }
+        Ok(())
     }
-    rest.ends_with(last)
+
+    fn expect(&mut self, key: &str, value: String) -> Result<(), &'static str> {
+        let Some(Step { action: Action::Command(command), .. }) = self.steps.last_mut() else {
+            return Err("follows no command");
+        };
+        match key {
+            "C+" => command.answers.push(value),
+            "S" => command.untagged.push(value),
+            "O" => command.ordered.push(value),
+            "!S" => command.forbidden.push(value),
+            "T" if command.tagged.is_empty() => command.tagged = value,
+            "T" => return Err("a second T: for one command"),
+            _ => return Err("unknown key"),
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -86,25 +153,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_match_within_a_line() {
-        assert!(matches("* CAPABILITY ...IMAP4rev1...", "* capability IMAP4REV1 IDLE"));
-        assert!(matches("* 1 EXISTS", "* 1 EXISTS"));
-        assert!(!matches("* 1 EXISTS", "* 11 EXISTS"));
-        assert!(!matches("* 1 EXISTS", "* 1 EXISTS now"));
-        assert!(matches("* LIST (...) \"/\" ...", "* LIST (\\HasNoChildren) \"/\" INBOX"));
+    fn every_case_that_comes_with_the_suite_parses_and_has_its_own_name() {
+        let mut names = std::collections::BTreeSet::new();
+        for (file, text) in crate::FILES {
+            for case in parse(text).unwrap_or_else(|e| panic!("{file}: {e}")) {
+                assert!(case.clause.starts_with("RFC "), "{}", case.name);
+                assert!(names.insert(case.name.clone()), "{} twice", case.name);
+            }
+        }
     }
 
     #[test]
-    fn every_case_that_comes_with_the_suite_parses_and_has_its_own_name() {
-        let cases = parse(crate::CASES).unwrap();
-        let names: std::collections::BTreeSet<_> = cases.iter().map(|c| &c.name).collect();
-        assert_eq!(names.len(), cases.len());
-        assert!(cases.iter().all(|c| c.clause.starts_with("RFC ")));
+    fn a_step_names_its_session_and_its_expectations() {
+        let cases = parse("== a\nclause: RFC 1\nneeds: Move\nC/b: NOOP\nO: * 1\nT: OK\nE/c:\n").unwrap();
+        assert_eq!(cases[0].needs, ["MOVE"]);
+        let expected = Command {
+            text: "NOOP".into(),
+            ordered: vec!["* 1".into()],
+            tagged: "OK".into(),
+            ..Command::default()
+        };
+        assert_eq!(cases[0].steps[0], Step { session: "b".into(), action: Action::Command(expected) });
+        assert_eq!(cases[0].steps[1], Step { session: "c".into(), action: Action::Closed });
     }
 
     #[test]
     fn a_case_without_an_expectation_is_refused() {
         assert!(parse("== a\nclause: RFC 1\nC: NOOP\n").unwrap_err().contains("needs"));
         assert!(parse("C: NOOP\n").unwrap_err().contains("line 1"));
+        assert!(parse("== a\nclause: RFC 1\nS: * 1\n").unwrap_err().contains("line 3"));
+        assert!(parse("== a\nclause: RFC 1\nC: NOOP\nT: OK\nT: NO\n").unwrap_err().contains("line 5"));
     }
 }

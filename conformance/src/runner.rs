@@ -1,20 +1,21 @@
 //! Runs cases against a server.
 
-use crate::case::{Case, Step, matches};
-use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use crate::case::{Action, Case, FIRST, Login, Step};
+use crate::pattern::{Variables, fill, unescape};
+use crate::talk::{Stream, Talk};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
 
-/// No answer takes longer, or the case fails.
-const ANSWER: Duration = Duration::from_secs(10);
-/// Longest literal read, in bytes.
-const LITERAL_LIMIT: u64 = 16 << 20;
+/// How connections to the server under test are made.
+pub trait Dial: Sync {
+    fn dial(&self) -> Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send + '_>>;
+}
 
 /// A server and an account on it.
-#[derive(Debug, Clone)]
-pub struct Target {
-    pub host: String,
-    pub port: u16,
+pub struct Target<'a> {
+    pub server: &'a dyn Dial,
     pub user: String,
     pub password: String,
 }
@@ -22,152 +23,153 @@ pub struct Target {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     Pass,
+    /// The server does not announce what the case needs: this capability.
+    Skip(String),
     /// What was wrong, with the transcript.
     Fail(String),
     /// The harness could not get as far as the case: connection, login, set-up.
     HarnessError(String),
 }
 
-/// Runs one case on a connection and a mailbox of its own. Never hangs, never panics.
-pub async fn run(target: &Target, case: &Case) -> Verdict {
-    let mailbox = format!("conformance-{}", case.name);
-    let mut talk = match Talk::open(target, &mailbox).await {
-        Ok(talk) => talk,
+/// Runs one case on connections and a mailbox of its own. Never hangs, never panics.
+pub async fn run(target: &Target<'_>, case: &Case) -> Verdict {
+    let mailbox = format!("c-{}", case.name);
+    let mut keeper = match keeper(target, &mailbox).await {
+        Ok(keeper) => keeper,
         Err(e) => return Verdict::HarnessError(e),
     };
+    match keeper.expect_ok("CAPABILITY").await {
+        Err(e) => return Verdict::HarnessError(e),
+        Ok(answer) => {
+            let announced = answer.untagged.concat().to_ascii_uppercase();
+            let lacks = |need: &&String| !announced.split_whitespace().any(|word| word == need.as_str());
+            if let Some(missing) = case.needs.iter().find(lacks) {
+                return Verdict::Skip(missing.clone());
+            }
+        }
+    }
+    let mut running = Running::new(target, case, &mailbox);
     for step in &case.steps {
-        if let Err(why) = talk.step(step, &mailbox).await {
-            return Verdict::Fail(format!("{why} ({})\n{}", case.clause, talk.transcript));
+        if let Err(why) = running.step(step).await {
+            return Verdict::Fail(format!("{why} ({})\n{}", case.clause, running.transcript()));
         }
     }
-    // Leaves nothing behind; a case may have deleted it already.
-    let _ = talk.command(&["CLOSE".into()]).await;
-    let _ = talk.command(&[format!("DELETE {mailbox}")]).await;
-    Verdict::Pass
+    drop(running);
+    match remove(&mut keeper, &mailbox).await {
+        Ok(()) => Verdict::Pass,
+        Err(e) => Verdict::HarnessError(format!("clean-up: {e}")),
+    }
 }
 
-struct Talk {
-    io: BufReader<TcpStream>,
-    next_tag: u32,
-    transcript: String,
+/// A logged-in connection beside the case's own, which makes and removes its mailbox.
+async fn keeper(target: &Target<'_>, mailbox: &str) -> Result<Talk, String> {
+    let mut keeper = open(target, "keeper", Login::Done).await?;
+    // Left over from a run that was cut off.
+    remove(&mut keeper, mailbox).await?;
+    keeper.expect_ok(&format!("CREATE {mailbox}")).await?;
+    Ok(keeper)
 }
 
-/// The untagged responses and the tagged one, literals included in their lines.
-struct Answer {
-    untagged: Vec<String>,
-    tagged: String,
+/// Removes a case's mailbox and all below and beside it that begin with its name.
+async fn remove(keeper: &mut Talk, mailbox: &str) -> Result<(), String> {
+    let listed = keeper.expect_ok(&format!("LIST \"\" {mailbox}*")).await?;
+    let mut names: Vec<&str> =
+        listed.untagged.iter().filter_map(|line| line.rsplit_once(' ')).map(|(_, n)| n).collect();
+    names.sort_unstable();
+    for name in names.into_iter().rev() {
+        keeper.expect_ok(&format!("DELETE {name}")).await?;
+        // A name stays subscribed after its mailbox.
+        keeper.command(&format!("UNSUBSCRIBE {name}"), &[]).await?;
+    }
+    Ok(())
 }
 
-impl Talk {
-    #[allow(clippy::disallowed_methods)] // A client of other people's servers, outside any simulation.
-    async fn open(target: &Target, mailbox: &str) -> Result<Talk, String> {
-        let connecting = TcpStream::connect((target.host.as_str(), target.port));
-        let stream = tokio::time::timeout(ANSWER, connecting)
-            .await
-            .map_err(|_| "no connection in time".to_owned())?
-            .map_err(|e| format!("cannot connect to {}:{}: {e}", target.host, target.port))?;
-        let mut talk = Talk { io: BufReader::new(stream), next_tag: 0, transcript: String::new() };
-        let greeting = talk.line().await?;
-        if !greeting.starts_with("* OK") {
-            return Err(format!("the greeting is not OK: {greeting}"));
-        }
-        let login = format!("LOGIN {} {}", quoted(&target.user), quoted(&target.password));
-        talk.expect_ok(login).await?;
-        // Left over from a run that was cut off.
-        let _ = talk.command(&[format!("DELETE {mailbox}")]).await;
-        talk.expect_ok(format!("CREATE {mailbox}")).await?;
+async fn open(target: &Target<'_>, name: &str, login: Login) -> Result<Talk, String> {
+    let stream = target.server.dial().await.map_err(|e| format!("cannot connect: {e}"))?;
+    let mut talk = Talk::new(stream, name);
+    let greeting = talk.line().await?;
+    if !greeting.starts_with("* OK") {
+        return Err(format!("the greeting is not OK: {greeting}"));
+    }
+    if login == Login::Done {
+        talk.expect_ok(&format!("LOGIN {} {}", quoted(&target.user), quoted(&target.password))).await?;
         talk.transcript.clear();
-        Ok(talk)
     }
-
-    async fn expect_ok(&mut self, command: String) -> Result<(), String> {
-        let answer = self.command(&[command]).await?;
-        if answer.tagged.starts_with("OK") { Ok(()) } else { Err(format!("set-up: {}", answer.tagged)) }
-    }
-
-    async fn step(&mut self, step: &Step, mailbox: &str) -> Result<(), String> {
-        let fill = |text: &String| text.replace("{box}", mailbox).replace("\\r\\n", "\r\n");
-        let lines: Vec<String> = step.lines.iter().map(fill).collect();
-        let answer = self.command(&lines).await?;
-        let begins = format!("{}...", fill(&step.tagged));
-        if !matches(&begins, &answer.tagged) {
-            return Err(format!("the tagged response should begin with {:?}", fill(&step.tagged)));
-        }
-        for wanted in step.untagged.iter().map(fill) {
-            if !answer.untagged.iter().any(|line| matches(&wanted, line)) {
-                return Err(format!("missing: {wanted}"));
-            }
-        }
-        for forbidden in step.forbidden.iter().map(fill) {
-            if let Some(line) = answer.untagged.iter().find(|line| matches(&forbidden, line)) {
-                return Err(format!("must not come: {line}"));
-            }
-        }
-        Ok(())
-    }
-
-    async fn command(&mut self, lines: &[String]) -> Result<Answer, String> {
-        self.next_tag += 1;
-        let tag = format!("t{} ", self.next_tag);
-        let mut lines = lines.iter();
-        let first = lines.next().ok_or("an empty command")?;
-        self.send(&format!("{tag}{first}\r\n")).await?;
-        let mut untagged = Vec::new();
-        loop {
-            let line = self.line().await?;
-            if let Some(tagged) = line.strip_prefix(&tag) {
-                return Ok(Answer { untagged, tagged: tagged.to_owned() });
-            }
-            if line.starts_with('+') {
-                let next = lines.next().ok_or("a continuation request nobody answers")?;
-                self.send(&format!("{next}\r\n")).await?;
-            } else {
-                untagged.push(line);
-            }
-        }
-    }
-
-    async fn send(&mut self, text: &str) -> Result<(), String> {
-        self.transcript.push_str(&format!("C: {}\n", text.trim_end()));
-        let writing = self.io.get_mut().write_all(text.as_bytes());
-        tokio::time::timeout(ANSWER, writing)
-            .await
-            .map_err(|_| "the server takes nothing".to_owned())?
-            .map_err(|e| format!("the connection is gone: {e}"))
-    }
-
-    /// One response line, its literals in place.
-    async fn line(&mut self) -> Result<String, String> {
-        let line = tokio::time::timeout(ANSWER, read_response(&mut self.io))
-            .await
-            .map_err(|_| "no answer in time".to_owned())?
-            .map_err(|e| format!("the connection is gone: {e}"))?;
-        self.transcript.push_str(&format!("S: {line}\n"));
-        Ok(line)
-    }
+    Ok(talk)
 }
 
-async fn read_response(io: &mut BufReader<TcpStream>) -> std::io::Result<String> {
-    let mut all = Vec::new();
-    loop {
-        if io.read_until(b'\n', &mut all).await? == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        while all.last().is_some_and(|b| b"\r\n".contains(b)) {
-            all.pop();
-        }
-        let Some(size) = literal_size(&all) else { break };
-        io.take(size.min(LITERAL_LIMIT)).read_to_end(&mut all).await?;
-    }
-    Ok(String::from_utf8_lossy(&all).into_owned())
+struct Running<'a> {
+    target: &'a Target<'a>,
+    login: Login,
+    talks: BTreeMap<String, Talk>,
+    variables: Variables,
 }
 
-fn literal_size(line: &[u8]) -> Option<u64> {
-    let text = line.strip_suffix(b"}")?;
-    let open = text.iter().rposition(|b| *b == b'{')?;
-    std::str::from_utf8(&text[open + 1..]).ok()?.parse().ok()
+impl<'a> Running<'a> {
+    fn new(target: &'a Target<'a>, case: &Case, mailbox: &str) -> Self {
+        let base64 = base64(format!("\0{}\0{}", target.user, target.password).as_bytes());
+        let variables = [
+            ("box", mailbox.to_owned()),
+            ("user", quoted(&target.user)),
+            ("password", quoted(&target.password)),
+            ("rawuser", target.user.clone()),
+            ("rawpassword", target.password.clone()),
+            ("plain", base64),
+        ];
+        let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Running { target, login: case.login, talks: BTreeMap::new(), variables }
+    }
+
+    async fn step(&mut self, step: &Step) -> Result<(), String> {
+        if !self.talks.contains_key(&step.session) {
+            let talk = open(self.target, &step.session, self.login).await?;
+            self.talks.insert(step.session.clone(), talk);
+        }
+        let talk = self.talks.get_mut(&step.session).ok_or("no session")?;
+        let variables = &mut self.variables;
+        match &step.action {
+            Action::Command(command) => talk.check(command, variables).await,
+            Action::Send(text) => talk.send(&unescape(&fill(text, variables))).await,
+            Action::Line(pattern) => talk.expect(pattern, variables).await,
+            Action::Until(pattern) => talk.until(pattern, variables).await,
+            Action::Closed => talk.closed().await,
+        }
+    }
+
+    fn transcript(&self) -> String {
+        let first = self.talks.get(FIRST).into_iter();
+        let others = self.talks.iter().filter(|(name, _)| *name != FIRST).map(|(_, talk)| talk);
+        first.chain(others).map(|talk| talk.transcript.as_str()).collect::<Vec<_>>().join("--\n")
+    }
 }
 
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// RFC 4648 §4.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let word = chunk.iter().chain([&0, &0]).take(3).fold(0u32, |word, byte| word << 8 | u32::from(*byte));
+        for place in 0..4 {
+            let digit = DIGITS[(word >> (18 - 6 * place)) as usize & 63] as char;
+            text.push(if place <= chunk.len() { digit } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_pads() {
+        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]
+        {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+    }
 }
