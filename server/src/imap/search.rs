@@ -256,6 +256,9 @@ impl Texts<'_> {
     }
 
     async fn any_field_has(&mut self, text: &str) -> Result<bool, StoreError> {
+        if text.is_empty() {
+            return Ok(true);
+        }
         let header = self.header().await?;
         Ok(fields(header).any(|field| {
             let name = String::from_utf8_lossy(field.name);
@@ -264,6 +267,10 @@ impl Texts<'_> {
     }
 
     async fn body_has(&mut self, text: &str) -> Result<bool, StoreError> {
+        // RFC 3501 §6.4.4: nothing is in every body, also in one without text.
+        if text.is_empty() {
+            return Ok(true);
+        }
         if self.body.is_none() {
             self.body = Some(self.read_body().await?);
         }

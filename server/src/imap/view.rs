@@ -13,7 +13,7 @@ pub struct View {
     uids: Vec<Uid>,
     /// Every change up to here has been taken in.
     modseq: u64,
-    /// Messages that are `\Recent` to this session.
+    /// Messages that are `\Recent` to this session; also some that it has not been told of yet.
     recent: UidSet,
     /// Expunged, but the client has not been told yet.
     gone: UidSet,
@@ -104,7 +104,7 @@ impl View {
     /// As [`View::resolve`] by number, with unknown numbers left out.
     pub fn known(&self, set: &SequenceSet) -> UidSet {
         let exists = self.exists();
-        let known = set.resolve(exists).filter(|(first, _)| *first <= exists);
+        let known = set.resolve(exists).into_iter().filter(|(first, _)| *first <= exists);
         known
             .flat_map(|(first, last)| &self.uids[first as usize - 1..last.min(exists) as usize])
             .copied()
@@ -134,13 +134,14 @@ impl View {
             self.expunge(&mut updates);
         }
         self.uids.extend(new.iter().map(|m| m.uid));
-        let claimed: UidSet = claimed.iter().filter(|uid| self.number(*uid).is_some()).collect();
+        // What was claimed may have come after these changes: it waits for those that tell of it.
+        self.recent = self.recent.union(claimed);
         if !new.is_empty() {
             updates.push(Update::Exists(self.exists()));
         }
         if !new.is_empty() || !claimed.is_empty() {
-            self.recent = self.recent.union(&claimed);
-            updates.push(Update::Recent(self.recent.len() as u32));
+            let recent = self.recent.iter().filter(|uid| self.number(*uid).is_some()).count();
+            updates.push(Update::Recent(recent as u32));
         }
         for message in changed {
             let is_known = self.told.get(&message.uid).is_some_and(|modseq| *modseq >= message.modseq);

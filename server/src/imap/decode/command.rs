@@ -142,6 +142,7 @@ fn authenticate(cursor: &mut Cursor) -> Parsed<Command> {
     let initial = if cursor.eat(b' ') {
         match cursor.take_while(|b| b.is_ascii_graphic()) {
             b"=" => Some(Vec::new()),
+            b"" => return expected("expected an initial response; = is an empty one"),
             text => {
                 Some(STANDARD.decode(text).or_else(|_| expected("an initial response that is not base64"))?)
             }

@@ -31,7 +31,7 @@ pub fn pattern(cursor: &mut Cursor) -> Parsed<ListPattern> {
     Ok(ListPattern(mutf7::decode(&raw).unwrap_or_else(|_| "\0".into())))
 }
 
-/// `(\Seen keyword …)`. `\Recent` is left out: only the server sets it (RFC 3501 §2.3.2).
+/// `(\Seen keyword …)`. `\Recent` is refused: only the server sets it (RFC 3501 §2.3.2).
 pub fn flag_list(cursor: &mut Cursor) -> Parsed<Flags> {
     let mut flags = Flags::new();
     cursor.list(0, |cursor| flag(cursor, &mut flags))?;

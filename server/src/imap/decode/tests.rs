@@ -140,6 +140,7 @@ fn what_is_wrong_is_bad_and_the_next_command_is_read() {
         "FETCH 4294967296 FLAGS",
         "LIST \"\"",
         "AUTHENTICATE PLAIN !",
+        "AUTHENTICATE PLAIN ",
     ] {
         bad(line);
     }

@@ -1,6 +1,7 @@
 //! LIST's wildcards (RFC 3501 §6.3.8).
 
 use gadwall_storage::MailboxName;
+use unicode_normalization::UnicodeNormalization;
 
 /// Longest pattern looked at, in characters: names end at 512 bytes, and matching takes the product of both lengths.
 const PATTERN_LIMIT: usize = 1024;
@@ -11,7 +12,8 @@ pub struct Matcher(Option<Vec<char>>);
 impl Matcher {
     /// The pattern, interpreted relative to `reference`.
     pub fn new(reference: &str, pattern: &str) -> Self {
-        let whole: String = [reference, pattern].concat();
+        // Names are NFC, so a pattern in another form has to become that to match.
+        let whole: String = [reference, pattern].concat().nfc().collect();
         // RFC 3501 §5.1: INBOX is INBOX in any case, also as the first level.
         let whole = match whole.split_once(MailboxName::DELIMITER) {
             None if whole.eq_ignore_ascii_case("inbox") => "INBOX".into(),
@@ -83,6 +85,7 @@ mod tests {
             ("i%x", "INBOX", false),
             ("b", "a", false),
             ("", "a", false),
+            ("e\u{301}%", "\u{e9}t\u{e9}", true),
             ("%%%%*%%%%*b", "ab", true),
         ] {
             assert_eq!(Matcher::new("", pattern).matches(name), expected, "{pattern} {name}");

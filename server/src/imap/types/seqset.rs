@@ -25,16 +25,45 @@ impl SequenceSet {
         &self.0
     }
 
-    /// The ranges with `*` as `largest`, each lowest first (`3:1` is `1:3`, RFC 3501 §9), unsorted.
-    /// With `largest` 0 (an empty mailbox) `*` alone names nothing.
-    pub fn resolve(&self, largest: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
+    /// The ranges with `*` as `largest`, each lowest first (`3:1` is `1:3`, RFC 3501 §9), sorted and merged, so that
+    /// `1:*,1:*,1:*` costs no more than `1:*`. With `largest` 0 (an empty mailbox) `*` alone names nothing: `(1, 0)`.
+    pub fn resolve(&self, largest: u32) -> Vec<(u32, u32)> {
         let number = move |n: SeqNum| match n {
             SeqNum::Number(n) => n.get(),
             SeqNum::Star => largest,
         };
-        self.0.iter().map(move |&(a, b)| {
+        let ordered = self.0.iter().map(|&(a, b)| {
             let (a, b) = (number(a), number(b));
             (a.min(b).max(1), a.max(b))
-        })
+        });
+        let mut ranges: Vec<(u32, u32)> = ordered.collect();
+        ranges.sort_unstable();
+        let mut merged: Vec<(u32, u32)> = Vec::new();
+        for (first, last) in ranges {
+            match merged.last_mut() {
+                Some((_, end)) if first <= end.saturating_add(1) => *end = last.max(*end),
+                _ => merged.push((first, last)),
+            }
+        }
+        merged
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_sorted_and_merged() {
+        let number = |n| SeqNum::Number(NonZeroU32::new(n).unwrap());
+        let set = |ranges: &[(SeqNum, SeqNum)]| SequenceSet::new(ranges.to_vec()).unwrap();
+        let all = (number(1), SeqNum::Star);
+        assert_eq!(set(&[all; 3]).resolve(7), [(1, 7)]);
+        assert_eq!(
+            set(&[(number(9), number(8)), (number(2), number(2)), (number(1), number(1))]).resolve(5),
+            [(1, 2), (8, 9)]
+        );
+        assert_eq!(set(&[(SeqNum::Star, SeqNum::Star)]).resolve(0), [(1, 0)]);
+        assert_eq!(set(&[(number(u32::MAX), number(u32::MAX)), all]).resolve(u32::MAX), [(1, u32::MAX)]);
     }
 }
