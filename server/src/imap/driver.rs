@@ -35,7 +35,7 @@ pub async fn serve(conn: Conn, services: Arc<Services>) {
         bad: 0,
     };
     let ended = match driver.run().await {
-        Ok(()) => Ok(()),
+        Ok(()) => driver.wire.close().await,
         Err(Fail::Io(e)) => Err(e),
         Err(Fail::Bye(status) | Fail::Status(status)) => driver.bye(&status).await,
     };
@@ -101,14 +101,17 @@ impl Driver {
     async fn bye(&mut self, status: &Status) -> io::Result<()> {
         let bye = Status { kind: super::encode::Kind::Bye, ..status.clone() };
         self.wire.status(None, &bye);
-        self.wire.flush().await
+        self.wire.flush().await?;
+        self.wire.close().await
     }
 
     async fn handle(&mut self, event: Event) -> Result<Flow, Fail> {
         match event {
             Event::Command(tagged) => return self.command(tagged).await,
             Event::ContinueLiteral => self.wire.continuation("Go on"),
-            Event::Append { tag, header, needs_continue } => self.append(tag, header, needs_continue).await?,
+            Event::Append { tag, header, needs_continue } => {
+                return self.append(tag, header, needs_continue).await;
+            }
             Event::MessageData(bytes) => {
                 if let Some(appending) = &mut self.appending {
                     appending.data(&bytes);
@@ -222,7 +225,7 @@ impl Driver {
         }
     }
 
-    async fn append(&mut self, tag: Tag, header: AppendHeader, needs_continue: bool) -> Result<(), Fail> {
+    async fn append(&mut self, tag: Tag, header: AppendHeader, needs_continue: bool) -> Result<Flow, Fail> {
         let so_far = self.appending.take();
         match self.session.append_begins(header, so_far).await {
             Ok(appending) => {
@@ -231,13 +234,13 @@ impl Driver {
                 if needs_continue {
                     self.wire.continuation("Send the message");
                 }
-                Ok(())
+                Ok(Flow::Go)
             }
             Err(Fail::Status(status)) => {
                 self.wire.decoder.refuse_message();
                 self.session.sync(&mut self.wire, Expunges::Allowed).await?;
                 self.wire.status(Some(&tag), &status);
-                Ok(())
+                self.count(Judgement::of(&status))
             }
             Err(fail) => Err(fail),
         }

@@ -16,4 +16,6 @@ mod wire;
 pub use driver::serve;
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod tests;

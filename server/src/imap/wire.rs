@@ -76,6 +76,11 @@ impl Wire {
         Ok(())
     }
 
+    /// Ends the stream in order: over TLS the client learns that nothing was cut off.
+    pub async fn close(&mut self) -> io::Result<()> {
+        timeout(self.write_stall, self.io.shutdown()).await.map_err(|_| io::ErrorKind::TimedOut)?
+    }
+
     /// Reads more into the decoder. Cancel safe.
     pub async fn fill(&mut self) -> io::Result<()> {
         let buffer = self.decoder.buffer();

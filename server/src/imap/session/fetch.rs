@@ -28,15 +28,42 @@ struct Plan {
     details: bool,
     /// Sections that set `\Seen`.
     sees: bool,
+    changed_since: Option<u64>,
+}
+
+/// Whether the client knows mod-sequences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Condstore {
+    On,
+    Off,
+}
+
+/// Some of the messages a FETCH names.
+struct Page {
+    messages: Vec<Message>,
+    /// Those that are gone.
+    missing: UidSet,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answered {
+    Told,
+    /// Expunged in the meantime: nothing was said of it.
+    Gone,
 }
 
 impl Plan {
-    fn new(mut items: Vec<FetchItem>, by: By, condstore: bool) -> Self {
+    fn new(mut items: Vec<FetchItem>, by: By, modifiers: &FetchModifiers, condstore: Condstore) -> Self {
         // RFC 3501 §6.4.8: UID FETCH answers with UIDs whatever was asked.
         if by == By::Uid && !items.contains(&FetchItem::Uid) {
             items.insert(0, FetchItem::Uid);
         }
-        if condstore && !items.contains(&FetchItem::ModSeq) {
+        let sees = items.iter().any(|item| {
+            matches!(item, FetchItem::Section { peek: false, .. } | FetchItem::Rfc822 | FetchItem::Rfc822Text)
+        });
+        // RFC 7162 §3.1: flags that change come with their modseq; §3.1.4.1: so does what CHANGEDSINCE lets through.
+        let changes = condstore == Condstore::On && sees && items.contains(&FetchItem::Flags);
+        if (changes || modifiers.changed_since.is_some()) && !items.contains(&FetchItem::ModSeq) {
             items.push(FetchItem::ModSeq);
         }
         let mut seen = std::collections::BTreeSet::new();
@@ -51,10 +78,7 @@ impl Plan {
                     | FetchItem::ModSeq
             )
         });
-        let sees = items.iter().any(|item| {
-            matches!(item, FetchItem::Section { peek: false, .. } | FetchItem::Rfc822 | FetchItem::Rfc822Text)
-        });
-        Plan { items, details, sees }
+        Plan { items, details, sees, changed_since: modifiers.changed_since }
     }
 }
 
@@ -72,7 +96,8 @@ impl Session {
         let wanted = resolved(selected, set, by)?;
         // RFC 7162 §3.1: MODSEQ and CHANGEDSINCE enable CONDSTORE.
         self.condstore |= modifiers.changed_since.is_some() || items.contains(&FetchItem::ModSeq);
-        let plan = Plan::new(items, by, modifiers.changed_since.is_some());
+        let condstore = if self.condstore { Condstore::On } else { Condstore::Off };
+        let plan = Plan::new(items, by, modifiers, condstore);
         let mut left = wanted.clone();
         let mut missing = UidSet::new();
         while let Some(first) = left.first() {
@@ -80,11 +105,13 @@ impl Session {
             left = left.difference(&page);
             debug_assert!(page.contains(first));
             let found = self.page(at, &page, &plan, mode).await?;
-            missing.extend(page.difference(&found.iter().map(|m| m.uid).collect()).iter());
-            for message in &found {
-                let new_enough = modifiers.changed_since.is_none_or(|since| message.modseq.get() > since);
-                if new_enough {
-                    self.answer_fetch(at, message, &plan, wire).await?;
+            missing.extend(found.missing.iter());
+            if plan.items.contains(&FetchItem::Flags) {
+                self.learn(found.messages.iter().map(|m| &m.flags), wire);
+            }
+            for message in &found.messages {
+                if self.answer_fetch(at, message, &plan, wire).await? == Answered::Gone {
+                    missing.extend([message.uid]);
                 }
             }
         }
@@ -96,24 +123,34 @@ impl Session {
         })
     }
 
-    /// Messages to be shown, marked as seen if what is asked of them does that.
+    /// Messages to be shown, marked as seen if what is asked of them does that; what CHANGEDSINCE leaves out is neither.
     async fn page(
         &mut self,
         at: MailboxRef,
         uids: &UidSet,
         plan: &Plan,
         mode: SelectMode,
-    ) -> Result<Vec<Message>, Fail> {
+    ) -> Result<Page, Fail> {
         let store = self.services.store.clone();
-        if plan.sees && mode == SelectMode::ReadWrite {
-            let change = FlagChange::Add(Flags::new().with(SystemFlag::Seen));
-            store.set_flags(self.services.env.op(), at, uids, &change, None).await?;
+        let there = |messages: &[Message]| messages.iter().map(|m| m.uid).collect::<UidSet>();
+        let mut wanted = uids.clone();
+        let mut missing = UidSet::new();
+        if let Some(since) = plan.changed_since {
+            let listed = store.messages(at, MessageQuery::of(uids.clone())).await?;
+            missing = uids.difference(&there(&listed));
+            wanted = listed.iter().filter(|m| m.modseq.get() > since).map(|m| m.uid).collect();
         }
-        let mut query = MessageQuery::of(uids.clone());
+        if plan.sees && mode == SelectMode::ReadWrite && !wanted.is_empty() {
+            let change = FlagChange::Add(Flags::new().with(SystemFlag::Seen));
+            store.set_flags(self.services.env.op(), at, &wanted, &change, None).await?;
+        }
+        let mut query = MessageQuery::of(wanted.clone());
         if plan.details {
             query = query.with_details();
         }
-        Ok(store.messages(at, query).await?)
+        let messages = store.messages(at, query).await?;
+        missing = missing.union(&wanted.difference(&there(&messages)));
+        Ok(Page { messages, missing })
     }
 
     async fn answer_fetch(
@@ -122,9 +159,9 @@ impl Session {
         message: &Message,
         plan: &Plan,
         wire: &mut Wire,
-    ) -> Result<(), Fail> {
-        let Some(selected) = &mut self.selected else { return Ok(()) };
-        let Some(number) = selected.view.number(message.uid) else { return Ok(()) };
+    ) -> Result<Answered, Fail> {
+        let Some(selected) = &mut self.selected else { return Ok(Answered::Gone) };
+        let Some(number) = selected.view.number(message.uid) else { return Ok(Answered::Gone) };
         let recent = selected.view.recent(message.uid);
         let mut body = Body { at, uid: message.uid, reader: None };
         let start = wire.out().len();
@@ -141,11 +178,13 @@ impl Session {
                 return Err(std::io::Error::other("the store left a structure out").into());
             };
             match self.section_item(item, structure, &mut body, wire).await {
+                // Many sections of one message are not held in memory together. From here on nothing is taken back.
+                Ok(()) if body.reader.is_some() => wire.relieve().await?,
                 Ok(()) => {}
                 // Gone since it was listed; nothing of it has been sent yet.
                 Err(Fail::Status(_)) if wire.out().len() >= start && body.reader.is_none() => {
                     wire.out().truncate(start);
-                    return Ok(());
+                    return Ok(Answered::Gone);
                 }
                 // An answer can't be taken back once it has begun.
                 Err(Fail::Status(status)) => return Err(std::io::Error::other(status.text).into()),
@@ -157,7 +196,8 @@ impl Session {
         if has_flags && let Some(selected) = &mut self.selected {
             selected.view.told(message.uid, message.modseq);
         }
-        Ok(wire.relieve().await?)
+        wire.relieve().await?;
+        Ok(Answered::Told)
     }
 
     async fn section_item(

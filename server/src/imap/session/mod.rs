@@ -26,7 +26,8 @@ use super::wire::Wire;
 use crate::Services;
 use crate::auth::{Exchange, Private, mechanisms};
 use crate::net::TlsInfo;
-use gadwall_storage::{Account, AccountId, MailboxName, MailboxRef};
+use gadwall_storage::{Account, AccountId, Flags, Keyword, MailboxName, MailboxRef};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -49,6 +50,8 @@ struct Selected {
     at: MailboxRef,
     view: View,
     mode: SelectMode,
+    /// Keywords the client has been told of.
+    keywords: BTreeSet<Keyword>,
 }
 
 /// Who is at the other end.
@@ -137,7 +140,9 @@ impl Session {
                 wire.untagged(&Untagged::Capability(&self.capabilities()));
                 Ok(Status::ok("Capabilities listed"))
             }
-            Command::Noop | Command::Check => Ok(Status::ok("Done")),
+            Command::Noop => Ok(Status::ok("Done")),
+            // RFC 3501 §6.4.1.
+            Command::Check => self.selected().map(|_| Status::ok("Done")),
             Command::Id(_) => {
                 wire.untagged(&Untagged::Id(&[("name", "Gadwall"), ("version", env!("CARGO_PKG_VERSION"))]));
                 Ok(Status::ok("Pleased to meet you"))
@@ -192,6 +197,20 @@ impl Session {
         }
         wire.untagged(&Untagged::Enabled(&enabled));
         Ok(Status::ok("Enabled"))
+    }
+
+    /// Announces keywords that are new to the client, before it sees them on a message (RFC 3501 §7.2.6).
+    fn learn<'a>(&mut self, flags: impl Iterator<Item = &'a Flags>, wire: &mut Wire) {
+        let Some(selected) = &mut self.selected else { return };
+        let known = selected.keywords.len();
+        for keyword in flags.flat_map(Flags::keywords) {
+            if !selected.keywords.contains(keyword) {
+                selected.keywords.insert(keyword.clone());
+            }
+        }
+        if selected.keywords.len() > known {
+            select::describe_flags(&selected.keywords, selected.mode, wire);
+        }
     }
 
     fn authenticated(&self) -> Result<AccountId, Fail> {

@@ -8,6 +8,7 @@ use crate::imap::wire::Wire;
 use gadwall_storage::{
     Keyword, Mailbox, MailboxRef, MessageQuery, StoreError, Subject, SystemFlag, Uid, UidSet, Which,
 };
+use std::collections::BTreeSet;
 
 /// How many messages are searched for the first one without `\Seen`.
 const UNSEEN_WINDOW: usize = 2000;
@@ -23,7 +24,8 @@ impl Session {
     ) -> Outcome {
         let account = self.authenticated()?;
         // §6.3.1: a SELECT that fails deselects as well.
-        if self.selected.take().is_some() && self.condstore {
+        // RFC 7162 §3.2.11: whatever comes next is of the new mailbox.
+        if self.selected.take().is_some() {
             wire.status(None, &Status::ok("The previous mailbox is closed").code(Code::Closed));
         }
         self.condstore |= params.condstore;
@@ -42,7 +44,7 @@ impl Session {
         let view = View::new(&uids, now.modseq, recent.clone());
         let unseen = self.first_unseen(at, &now, &uids).await?.and_then(|uid| view.number(uid));
         describe(&now, &view, recent.len() as u32, unseen, mode, wire);
-        self.selected = Some(Selected { at, view, mode });
+        self.selected = Some(Selected { at, view, mode, keywords: now.keywords });
         Ok(match mode {
             SelectMode::ReadWrite => Status::ok("Selected").code(Code::ReadWrite),
             SelectMode::ReadOnly => Status::ok("Selected read-only").code(Code::ReadOnly),
@@ -105,11 +107,16 @@ impl Session {
     }
 }
 
-fn describe(now: &Mailbox, view: &View, recent: u32, unseen: Option<u32>, mode: SelectMode, wire: &mut Wire) {
-    let keywords: Vec<Keyword> = now.keywords.iter().cloned().collect();
+/// FLAGS and PERMANENTFLAGS.
+pub(super) fn describe_flags(keywords: &BTreeSet<Keyword>, mode: SelectMode, wire: &mut Wire) {
+    let keywords: Vec<Keyword> = keywords.iter().cloned().collect();
     wire.untagged(&Untagged::Flags(&keywords));
     let keep = if mode == SelectMode::ReadWrite { Keep::Yes } else { Keep::No };
     wire.status(None, &Status::ok("Flags that are kept").code(Code::PermanentFlags(keywords, keep)));
+}
+
+fn describe(now: &Mailbox, view: &View, recent: u32, unseen: Option<u32>, mode: SelectMode, wire: &mut Wire) {
+    describe_flags(&now.keywords, mode, wire);
     wire.untagged(&Untagged::Exists(view.exists()));
     wire.untagged(&Untagged::Recent(recent));
     if let Some(number) = unseen {

@@ -4,6 +4,7 @@ use super::copy::resolved;
 use super::{Outcome, Session};
 use crate::imap::encode::{Code, Status, Untagged};
 use crate::imap::types::{By, SequenceSet, StoreChange};
+use crate::imap::view::Expunges;
 use crate::imap::wire::Wire;
 use gadwall_storage::{FlagsNow, Uid, UidSet};
 
@@ -20,9 +21,15 @@ impl Session {
         let (at, uids) = (selected.at, resolved(selected, set, by)?);
         // RFC 7162 §3.1: UNCHANGEDSINCE enables CONDSTORE.
         self.condstore |= unchanged_since.is_some();
+        if change.silent {
+            // RFC 3501 §6.4.6: only this change is kept silent, not what others have done to these messages.
+            self.sync(wire, Expunges::Held).await?;
+            self.writable()?;
+        }
         let op = self.services.env.op();
         let store = self.services.store.clone();
         let stored = store.set_flags(op, at, &uids, &change.flags, unchanged_since).await?;
+        self.learn(stored.messages.iter().map(|m| &m.flags), wire);
         for message in &stored.messages {
             self.answer(message, by, change.silent, wire);
             wire.relieve().await?;

@@ -33,6 +33,8 @@ impl Session {
         if has_new && selected.mode == SelectMode::ReadWrite {
             claimed = self.services.store.claim_recent(at).await.unwrap_or_default();
         }
+        self.learn(delta.changed.iter().map(|m| &m.flags), wire);
+        let Some(selected) = &mut self.selected else { return Ok(()) };
         let updates = selected.view.apply(&delta, &claimed, expunges);
         let condstore = self.condstore;
         for update in &updates {
@@ -46,7 +48,9 @@ impl Session {
     async fn everything(&self, at: MailboxRef) -> Result<Delta, StoreError> {
         let (mailbox, uids) = self.services.store.uids(at).await?;
         let known = self.selected.as_ref().map(|s| s.view.uids()).unwrap_or_default();
-        let changed = self.services.store.messages(at, MessageQuery::of(uids.clone())).await?;
+        let since = self.selected.as_ref().map_or(0, |s| s.view.modseq());
+        let mut changed = self.services.store.messages(at, MessageQuery::of(uids.clone())).await?;
+        changed.retain(|message| message.modseq.get() > since);
         Ok(Delta { through: mailbox.modseq, changed, vanished: known.difference(&uids) })
     }
 
