@@ -10,7 +10,7 @@ mod runner;
 mod talk;
 
 pub use case::{Action, Case, Command, Login, Step, parse};
-pub use runner::{Dial, Target, Verdict, run};
+pub use runner::{Dial, Dialing, Target, Verdict, run};
 pub use talk::Stream;
 
 /// The cases that come with the suite: names of the files and what is in them.

@@ -1,10 +1,7 @@
 //! `imap-conformance`: runs the cases against a server.
 
 use clap::Parser;
-use gadwall_conformance::{Case, Dial, FILES, Stream, Target, Verdict, parse, run};
-use std::future::Future;
-use std::io;
-use std::pin::Pin;
+use gadwall_conformance::{Case, Dial, Dialing, FILES, Stream, Target, Verdict, parse, run};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -36,7 +33,7 @@ struct Tcp {
 }
 
 impl Dial for Tcp {
-    fn dial(&self) -> Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send + '_>> {
+    fn dial(&self) -> Dialing<'_> {
         Box::pin(async move {
             // A client of other people's servers, outside any simulation.
             #[allow(clippy::disallowed_methods)]

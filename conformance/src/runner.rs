@@ -8,9 +8,12 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 
+/// A connection that is being made.
+pub type Dialing<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send + 'a>>;
+
 /// How connections to the server under test are made.
 pub trait Dial: Sync {
-    fn dial(&self) -> Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send + '_>>;
+    fn dial(&self) -> Dialing<'_>;
 }
 
 /// A server and an account on it.
@@ -49,15 +52,17 @@ pub async fn run(target: &Target<'_>, case: &Case) -> Verdict {
         }
     }
     let mut running = Running::new(target, case, &mailbox);
+    let mut verdict = Verdict::Pass;
     for step in &case.steps {
         if let Err(why) = running.step(step).await {
-            return Verdict::Fail(format!("{why} ({})\n{}", case.clause, running.transcript()));
+            verdict = Verdict::Fail(format!("{why} ({})\n{}", case.clause, running.transcript()));
+            break;
         }
     }
     drop(running);
     match remove(&mut keeper, &mailbox).await {
-        Ok(()) => Verdict::Pass,
-        Err(e) => Verdict::HarnessError(format!("clean-up: {e}")),
+        Err(e) if verdict == Verdict::Pass => Verdict::HarnessError(format!("clean-up: {e}")),
+        _ => verdict,
     }
 }
 

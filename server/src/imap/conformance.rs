@@ -2,15 +2,12 @@
 
 use super::serve;
 use crate::testing::World;
-use gadwall_conformance::{Dial, FILES, Stream, Target, Verdict, parse, run};
-use std::future::Future;
-use std::io;
-use std::pin::Pin;
+use gadwall_conformance::{Dial, Dialing, FILES, Stream, Target, Verdict, parse, run};
 
 struct InMemory(World);
 
 impl Dial for InMemory {
-    fn dial(&self) -> Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send + '_>> {
+    fn dial(&self) -> Dialing<'_> {
         let (conn, talk) = self.0.connection();
         tokio::spawn(serve(conn, self.0.services.clone()));
         Box::pin(async move { Ok(Box::new(talk.io) as Box<dyn Stream>) })

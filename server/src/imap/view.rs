@@ -178,3 +178,66 @@ impl View {
         !self.gone.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gadwall_storage::{EmailId, Message, Timestamp};
+
+    fn uids(numbers: &[u32]) -> UidSet {
+        numbers.iter().filter_map(|n| Uid::new(*n)).collect()
+    }
+
+    fn modseq(number: u64) -> ModSeq {
+        ModSeq::new(number).unwrap()
+    }
+
+    fn message(uid: u32, at: u64) -> Message {
+        Message {
+            uid: Uid::new(uid).unwrap(),
+            modseq: modseq(at),
+            flags: Flags::new(),
+            internal_date: Timestamp(0),
+            saved_at: Timestamp(0),
+            expires_at: None,
+            size: 0,
+            email_id: EmailId([0; 12]),
+            structure: None,
+            delivery: None,
+        }
+    }
+
+    fn delta(through: u64, changed: Vec<Message>, vanished: &[u32]) -> Delta {
+        Delta { through: modseq(through), changed, vanished: uids(vanished) }
+    }
+
+    #[test]
+    fn recent_messages_claimed_before_they_are_told_of_are_not_lost() {
+        let mut view = View::new(&UidSet::new(), modseq(1), UidSet::new());
+        // UID 2 came after the changes were read, and before the claim.
+        let updates = view.apply(&delta(2, vec![message(1, 2)], &[]), &uids(&[1, 2]), Expunges::Allowed);
+        assert_eq!(updates, [Update::Exists(1), Update::Recent(1)]);
+        let updates = view.apply(&delta(3, vec![message(2, 3)], &[]), &UidSet::new(), Expunges::Allowed);
+        assert_eq!(updates, [Update::Exists(2), Update::Recent(2)]);
+        assert_eq!(view.recent(Uid::new(2).unwrap()), Recent::Yes);
+    }
+
+    #[test]
+    fn held_expunges_come_later_highest_first() {
+        let mut view = View::new(&uids(&[1, 2, 3]), modseq(1), UidSet::new());
+        let gone = delta(2, vec![message(4, 2)], &[1, 3, 9]);
+        let updates = view.apply(&gone, &UidSet::new(), Expunges::Held);
+        assert_eq!(updates, [Update::Exists(4), Update::Recent(0)]);
+        assert_eq!(view.number(Uid::new(4).unwrap()), Some(4));
+        let updates = view.apply(&delta(2, vec![], &[]), &UidSet::new(), Expunges::Allowed);
+        assert_eq!(updates, [Update::Expunge(3), Update::Expunge(1)]);
+        assert_eq!(view.number(Uid::new(4).unwrap()), Some(2));
+    }
+
+    #[test]
+    fn a_message_that_came_and_went_is_never_told_of() {
+        let mut view = View::new(&uids(&[1]), modseq(1), UidSet::new());
+        assert_eq!(view.apply(&delta(3, vec![], &[2]), &UidSet::new(), Expunges::Allowed), []);
+        assert_eq!(view.exists(), 1);
+    }
+}
