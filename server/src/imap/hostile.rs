@@ -198,6 +198,6 @@ async fn refused_appends_count_as_wrong_commands() {
         talk.send("t APPEND INBOX {9}\r\n").await;
         assert!(talk.line().await.starts_with("t BAD"));
     }
-    assert!(talk.line().await.starts_with("* BYE"));
+    assert!(talk.line().await.starts_with("* BYE Too many"));
     talk.closed().await;
 }
