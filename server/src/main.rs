@@ -1,11 +1,13 @@
 //! The `gadwall` binary: reads the command line, sets up logging, and knows which backends there are.
 
 use clap::Parser;
+use futures_util::future::BoxFuture;
 use gadwall::Env;
-use gadwall::cli::{self, Cli, Failure};
+use gadwall::cli::{self, Backends, Cli, Failure};
 use gadwall::config::{Config, LogFormat, StoreKind};
 use gadwall_storage::MailStore;
 use gadwall_storage::memory::MemoryStore;
+use gadwall_storage::operate::{Cluster, Finding};
 use gadwall_storage::sled::{OpenError, SledOptions, SledStore};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,7 +20,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(e) => return Failure::failed(format!("cannot start: {e}")).report(),
     };
-    let status = runtime.block_on(cli::run(cli, open));
+    let status = runtime.block_on(cli::run(cli, Backends { open, examine, cluster }));
     // A thread that is still busy must not keep a server that was told to stop.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     status
@@ -42,6 +44,29 @@ fn open(config: &Config, env: &Env) -> Result<Arc<dyn MailStore>, Failure> {
             }
         }
     }
+}
+
+/// What `gadwall doctor` has to know of the backends.
+fn examine<'a>(config: &'a Config, _env: &'a Env) -> BoxFuture<'a, Vec<Finding>> {
+    Box::pin(async move {
+        match config.store {
+            StoreKind::Memory => {
+                vec![Finding::ok("store", "in memory: nothing is kept when the process ends")]
+            }
+            StoreKind::Sled => vec![cli::store_on_disk(config, SledStore::is_held(&config.data))],
+        }
+    })
+}
+
+fn cluster<'a>(config: &'a Config, _env: &'a Env) -> BoxFuture<'a, Result<Arc<dyn Cluster>, Failure>> {
+    Box::pin(async move {
+        match config.store {
+            StoreKind::Memory | StoreKind::Sled => Err(Failure::new(
+                Failure::USAGE,
+                "this store belongs to one node and needs no preparing: a cluster has store = \"mongodb\"",
+            )),
+        }
+    })
 }
 
 fn start_logging(config: &Config) -> Result<(), Failure> {

@@ -21,6 +21,12 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Shortest, when the store has trouble.
 const SWEEP_RETRY: Duration = Duration::from_secs(5);
 
+/// Of the store's secrets, the one that signs message ids, and the one that the default account's password is made of.
+const MESSAGE_IDS: &str = "msgid";
+const CATCHALL: &str = "catchall password";
+/// The secrets that nodes on one store share.
+pub const SECRETS: [&str; 2] = [MESSAGE_IDS, CATCHALL];
+
 /// Why the server did not start. The message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -65,7 +71,7 @@ pub async fn start(
     let addresses: Vec<_> = bound.iter().map(|b| (b.0, b.1)).collect();
 
     let tls = certificate(&config)?.map(Arc::new);
-    let secret = store.secret("msgid", env.entropy.bytes()).await?;
+    let secret = store.secret(MESSAGE_IDS, env.entropy.bytes()).await?;
     let services = Arc::new(Services {
         auth: Arc::new(Authenticator::new(store.clone(), env.clone())),
         message_ids: MessageIds::new(secret),
@@ -151,7 +157,7 @@ fn certificate(config: &Config) -> Result<Option<Tls>, TlsError> {
 /// shown at every start.
 async fn catchall_account(services: &Services, config: &Config) -> Result<(Account, String), StoreError> {
     use base64::Engine;
-    let secret = services.store.secret("catchall password", services.env.entropy.bytes()).await?;
+    let secret = services.store.secret(CATCHALL, services.env.entropy.bytes()).await?;
     let mut password = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(secret);
     password.retain(|c| c.is_ascii_alphanumeric());
     password.truncate(18);

@@ -5,6 +5,8 @@
 mod chromium;
 mod cli;
 mod curl;
+mod deploy;
+mod doctor;
 mod fetch;
 mod harness;
 mod imapflow;
