@@ -3,5 +3,7 @@
 #![allow(clippy::disallowed_methods)] // Tests live on real sockets.
 
 mod cli;
+mod drain;
+mod haproxy;
 mod harness;
 mod nodemailer;
