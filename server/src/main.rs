@@ -2,13 +2,15 @@
 
 use clap::Parser;
 use futures_util::future::BoxFuture;
-use gadwall::Env;
 use gadwall::cli::{self, Backends, Cli, Failure};
 use gadwall::config::{Config, LogFormat, StoreKind};
+use gadwall::{Backend, Env};
 use gadwall_storage::MailStore;
 use gadwall_storage::memory::MemoryStore;
 use gadwall_storage::operate::{Cluster, Finding};
+use gadwall_storage::redis::{RedisBus, RedisOptions, TcpDial};
 use gadwall_storage::sled::{OpenError, SledOptions, SledStore};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 use tracing_subscriber::EnvFilter;
@@ -26,8 +28,21 @@ fn main() -> ExitCode {
     status
 }
 
-fn open(config: &Config, env: &Env) -> Result<Arc<dyn MailStore>, Failure> {
-    start_logging(config)?;
+fn open<'a>(config: &'a Config, env: &'a Env) -> BoxFuture<'a, Result<Backend, Failure>> {
+    Box::pin(async move {
+        start_logging(config)?;
+        let store = open_store(config, env)?;
+        Ok(match &config.redis {
+            None => Backend::alone(store),
+            Some(url) => {
+                let options = RedisOptions::new(url.clone(), Arc::new(TcpDial), env.entropy.clone());
+                Backend { store, counters: Arc::new(RedisBus::start(options)) }
+            }
+        })
+    })
+}
+
+fn open_store(config: &Config, env: &Env) -> Result<Arc<dyn MailStore>, Failure> {
     let (clock, entropy) = (env.clock.clone(), env.entropy.clone());
     match config.store {
         StoreKind::Memory => Ok(Arc::new(MemoryStore::new(clock, entropy))),
@@ -74,7 +89,11 @@ fn start_logging(config: &Config) -> Result<(), Failure> {
     // comes later and wins.
     let filter = EnvFilter::try_new(format!("html5ever=error,{}", config.log))
         .map_err(|e| Failure::new(Failure::USAGE, format!("log: {:?}: {e}", config.log)))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for people: a file or the journal would get escape codes.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match config.log_format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),

@@ -200,6 +200,11 @@ async fn a_server_that_was_demoted_is_left_for_the_master() {
     let bus = node(&format!("redis://127.0.0.1:{},127.0.0.1:{}", b.port, a.port));
     up(&bus).await;
     add(&bus, "k").await;
+    assert_eq!(
+        a.say::<u64>("GET gadwall:count:k").await,
+        Some(1),
+        "the replica, though named first, was passed by"
+    );
     b.say::<()>("REPLICAOF NO ONE").await.expect("it leads");
     a.say::<()>(&format!("REPLICAOF 127.0.0.1 {}", b.port)).await.expect("it follows");
     until("counts to go to the master", async || {

@@ -1,15 +1,14 @@
 //! What `main.rs` hands in: the backends, none of which is known by name here.
 
 use super::Failure;
-use crate::Env;
 use crate::config::Config;
+use crate::{Backend, Env};
 use futures_util::future::BoxFuture;
-use gadwall_storage::MailStore;
 use gadwall_storage::operate::{Cluster, Finding};
 use std::sync::Arc;
 
-/// Opens the store that a configuration names.
-pub type OpenStore = fn(&Config, &Env) -> Result<Arc<dyn MailStore>, Failure>;
+/// Opens the store that a configuration names, and what goes with it.
+pub type OpenStore = for<'a> fn(&'a Config, &'a Env) -> BoxFuture<'a, Result<Backend, Failure>>;
 
 /// Looks at what the backends of a configuration need outside of this process.
 pub type Examine = for<'a> fn(&'a Config, &'a Env) -> BoxFuture<'a, Vec<Finding>>;

@@ -24,7 +24,7 @@ pub async fn run(
     match command {
         ClusterCommand::Init => {
             let mut done = cluster.prepare().await?;
-            let store = (backends.open)(config, env)?;
+            let store = (backends.open)(config, env).await?.store;
             let secrets = make_secrets(&*store, env).await;
             store.close().await?;
             done.extend(secrets?);

@@ -1,1 +1,1 @@
-//! placeholder
+//! What `deploy/` holds is good for its programs.
