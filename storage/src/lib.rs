@@ -13,6 +13,8 @@ mod hints;
 pub mod memory;
 pub mod mime;
 mod model;
+pub mod mongo;
+mod records;
 pub mod sled;
 mod store;
 mod uidset;
