@@ -57,11 +57,14 @@ pub struct Node {
 /// Where nodes tell of themselves. Only backends that several nodes share have it.
 #[async_trait]
 pub trait Presence: Send + Sync {
+    /// What this node is called, in leases too.
+    fn id(&self) -> String;
+
     /// Keeps what a node says, for some minutes after the last time.
     async fn announce(&self, node: &Node) -> Result<()>;
 
-    /// The node has stopped.
-    async fn withdraw(&self, id: &str) -> Result<()>;
+    /// This node has stopped.
+    async fn withdraw(&self) -> Result<()>;
 }
 
 /// A database that several nodes share, as its operator sees it.

@@ -24,10 +24,10 @@ pub use backends::{Backends, Examine, OpenCluster, OpenStore};
 pub use doctor::store_on_disk;
 pub use exit::Failure;
 
+use crate::Env;
 use crate::config::{Config, Settings};
 use crate::net::TokioNet;
 use crate::sendmail;
-use crate::Env;
 use gadwall_storage::{SystemClock, SystemEntropy};
 use std::process::ExitCode;
 use std::sync::Arc;
