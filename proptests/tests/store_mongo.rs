@@ -11,7 +11,7 @@ use proptest::test_runner::{Config, TestRunner};
 fn mongodb_is_like_memory() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     // Each step costs some dozens of round trips; shrinking as many again.
-    let config = Config { cases: 12, max_shrink_iters: 40, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 30, max_shrink_iters: 40, failure_persistence: None, ..Config::default() };
     TestRunner::new(config)
         .run(&steps(60), |steps| {
             runtime.block_on(compare(&MemoryBackend, &mongodb::MongoBackend, &steps));
