@@ -8,6 +8,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 /// Largest answer taken, in bytes.
 const ANSWER_LIMIT: u64 = 4 << 20;
 
+/// How a connection begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Begin {
+    #[default]
+    Plain,
+    /// With a PROXY header that says that it is for nobody else.
+    ProxyLocal,
+}
+
 /// A request.
 #[derive(Debug, Clone, Default)]
 pub struct Request<'a> {
@@ -17,6 +26,8 @@ pub struct Request<'a> {
     pub token: Option<&'a str>,
     /// Sent as `application/json`.
     pub body: Option<String>,
+    /// What a server that expects balancers here wants to hear first.
+    pub begin: Begin,
 }
 
 /// An answer.
@@ -36,6 +47,9 @@ pub async fn ask(
 ) -> io::Result<Answer> {
     let asking = async {
         let mut io = net.dial(host, port).await?;
+        if request.begin == Begin::ProxyLocal {
+            io.write_all(crate::proxy::LOCAL).await?;
+        }
         io.write_all(head(host, port, request).as_bytes()).await?;
         if let Some(body) = &request.body {
             io.write_all(body.as_bytes()).await?;

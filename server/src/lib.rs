@@ -14,6 +14,7 @@ pub mod listen;
 pub mod msgid;
 pub mod net;
 pub mod pop3;
+pub mod proxy;
 pub mod run;
 pub mod sendmail;
 mod services;
@@ -23,4 +24,4 @@ mod testing;
 pub mod time;
 pub mod tls;
 
-pub use services::{Env, Limits, Services};
+pub use services::{Backend, Env, Limits, Services};

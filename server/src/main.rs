@@ -1,12 +1,14 @@
 //! The `gadwall` binary: reads the command line, sets up logging, and knows which backends there are.
 
 use clap::Parser;
-use gadwall::Env;
 use gadwall::cli::{self, Cli, Failure};
 use gadwall::config::{Config, LogFormat, StoreKind};
+use gadwall::{Backend, Env};
 use gadwall_storage::MailStore;
 use gadwall_storage::memory::MemoryStore;
+use gadwall_storage::redis::{RedisBus, RedisOptions, TcpDial};
 use gadwall_storage::sled::{OpenError, SledOptions, SledStore};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 use tracing_subscriber::EnvFilter;
@@ -24,8 +26,19 @@ fn main() -> ExitCode {
     status
 }
 
-fn open(config: &Config, env: &Env) -> Result<Arc<dyn MailStore>, Failure> {
+fn open(config: &Config, env: &Env) -> Result<Backend, Failure> {
     start_logging(config)?;
+    let store = open_store(config, env)?;
+    Ok(match &config.redis {
+        None => Backend::alone(store),
+        Some(url) => {
+            let options = RedisOptions::new(url.clone(), Arc::new(TcpDial), env.entropy.clone());
+            Backend { store, counters: Arc::new(RedisBus::start(options)) }
+        }
+    })
+}
+
+fn open_store(config: &Config, env: &Env) -> Result<Arc<dyn MailStore>, Failure> {
     let (clock, entropy) = (env.clock.clone(), env.entropy.clone());
     match config.store {
         StoreKind::Memory => Ok(Arc::new(MemoryStore::new(clock, entropy))),
@@ -49,7 +62,11 @@ fn start_logging(config: &Config) -> Result<(), Failure> {
     // comes later and wins.
     let filter = EnvFilter::try_new(format!("html5ever=error,{}", config.log))
         .map_err(|e| Failure::new(Failure::USAGE, format!("log: {:?}: {e}", config.log)))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for people: a file or the journal would get escape codes.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match config.log_format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),

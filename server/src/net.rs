@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
@@ -47,7 +47,7 @@ pub struct TlsInfo {
 /// One accepted connection, ready for an engine.
 pub struct Conn {
     pub io: BoxIo,
-    /// The client's address (the balancer's client, once PROXY protocol was read).
+    /// The client's address (the balancer's client where a PROXY header named one).
     pub peer: SocketAddr,
     pub local: SocketAddr,
     /// Set when the connection is encrypted from its first byte.
@@ -62,6 +62,14 @@ impl Conn {
     /// Whether a password may cross this connection: encrypted, or never leaving the machine.
     pub fn is_private(&self) -> bool {
         self.tls.is_some() || self.peer.ip().to_canonical().is_loopback()
+    }
+}
+
+/// The address that stands for one subscriber in limits: an IPv6 client owns a /64.
+pub fn subscriber(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
+        v4 => v4,
     }
 }
 

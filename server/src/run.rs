@@ -8,9 +8,9 @@ use crate::listen::Doors;
 use crate::msgid::MessageIds;
 use crate::net::{Listener, Net, TlsUpgrade};
 use crate::tls::{Tls, TlsError};
-use crate::{Env, Services};
+use crate::{Backend, Env, Services};
 use gadwall_storage::body::SpoolConfig;
-use gadwall_storage::{Account, Address, MailStore, StoreError};
+use gadwall_storage::{Account, Address, StoreError};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,16 +46,11 @@ pub struct Running {
     doors: Arc<Doors>,
     serving: watch::Sender<bool>,
     reload: Arc<Notify>,
-    drain_for: Duration,
+    drain_delay: Duration,
 }
 
-/// Starts every listener of `config` on `net`, over `store`.
-pub async fn start(
-    config: Config,
-    store: Arc<dyn MailStore>,
-    env: Env,
-    net: &dyn Net,
-) -> Result<Running, StartError> {
+/// Starts every listener of `config` on `net`, over `backend`.
+pub async fn start(config: Config, backend: Backend, env: Env, net: &dyn Net) -> Result<Running, StartError> {
     let mut bound = Vec::new();
     for &(door, addr) in &config.doors {
         let listener = net.bind(addr).await.map_err(|error| StartError::Bind { door, addr, error })?;
@@ -64,10 +59,11 @@ pub async fn start(
     }
     let addresses: Vec<_> = bound.iter().map(|b| (b.0, b.1)).collect();
 
+    let Backend { store, counters } = backend;
     let tls = certificate(&config)?.map(Arc::new);
     let secret = store.secret("msgid", env.entropy.bytes()).await?;
     let services = Arc::new(Services {
-        auth: Arc::new(Authenticator::new(store.clone(), env.clone())),
+        auth: Arc::new(Authenticator::new(store.clone(), counters.clone(), env.clone())),
         message_ids: MessageIds::new(secret),
         maildrops: Arc::default(),
         tls: tls.clone().map(|t| t as Arc<dyn TlsUpgrade>),
@@ -79,6 +75,7 @@ pub async fn start(
         limits: config.limits.clone(),
         hostname: config.hostname.clone(),
         store,
+        counters,
         env,
     });
     let catchall =
@@ -93,12 +90,21 @@ pub async fn start(
 
     let reload = Arc::new(Notify::new());
     if let Some(tls) = tls {
-        tokio::spawn(until(doors.drain.clone(), tls.watch(reload.clone())));
+        tokio::spawn(until(doors.draining().clone(), tls.watch(reload.clone())));
     }
-    tokio::spawn(until(doors.drain.clone(), sweep_for_ever(services.clone())));
+    tokio::spawn(until(doors.draining().clone(), sweep_for_ever(services.clone())));
     serving.send_replace(true);
     let catchall = catchall.map(|(account, password)| (account.address, password));
-    Ok(Running { services, addresses, http, catchall, doors, serving, reload, drain_for: config.drain })
+    Ok(Running {
+        services,
+        addresses,
+        http,
+        catchall,
+        doors,
+        serving,
+        reload,
+        drain_delay: config.drain_delay,
+    })
 }
 
 fn spawn_listeners(doors: &Arc<Doors>, bound: Vec<(Door, SocketAddr, Box<dyn Listener>)>) {
@@ -121,15 +127,12 @@ impl Running {
         self.reload.notify_one();
     }
 
-    /// Stops: readiness fails, nothing new is accepted, what is in flight is finished within the drain time,
-    /// the store is closed.
+    /// Stops: readiness fails; once balancers have had time to see that, nothing new is accepted; sessions are asked to
+    /// leave, what is in flight is finished within the drain time; the store is closed.
     pub async fn stop(self) -> Result<(), StoreError> {
         self.serving.send_replace(false);
-        self.doors.drain.cancel();
-        self.doors.tasks.close();
-        if tokio::time::timeout(self.drain_for, self.doors.tasks.wait()).await.is_err() {
-            tracing::warn!(left = self.doors.tasks.len(), "connections cut off at the end of the drain time");
-        }
+        tokio::time::sleep(self.drain_delay).await;
+        self.doors.drain().await;
         self.services.store.close().await
     }
 }

@@ -5,7 +5,7 @@ use crate::msgid::MessageIds;
 use crate::net::TlsUpgrade;
 use crate::pop3::Maildrops;
 use gadwall_storage::body::SpoolConfig;
-use gadwall_storage::{Clock, Entropy, MailStore, OpId, StoreError};
+use gadwall_storage::{Clock, Counters, Entropy, LocalCounters, MailStore, OpId, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,9 +57,25 @@ impl Env {
     }
 }
 
+/// What a node keeps outside of itself.
+#[derive(Clone)]
+pub struct Backend {
+    pub store: Arc<dyn MailStore>,
+    pub counters: Arc<dyn Counters>,
+}
+
+impl Backend {
+    /// One node alone, which counts for itself.
+    pub fn alone(store: Arc<dyn MailStore>) -> Self {
+        Self { store, counters: Arc::new(LocalCounters::default()) }
+    }
+}
+
 /// Everything an engine works with. Shared by all connections of a process.
 pub struct Services {
     pub store: Arc<dyn MailStore>,
+    /// Back-off and rates: shared by the nodes of a cluster.
+    pub counters: Arc<dyn Counters>,
     pub env: Env,
     pub auth: Arc<Authenticator>,
     pub message_ids: MessageIds,

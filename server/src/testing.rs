@@ -3,13 +3,18 @@
 use crate::accounts::{AccountDefaults, AccountRequest, create};
 use crate::auth::Authenticator;
 use crate::msgid::MessageIds;
-use crate::net::Conn;
+use crate::net::{BoxIo, Conn, Listener, Net};
 use crate::{Env, Limits, Services};
+use async_trait::async_trait;
 use gadwall_storage::body::SpoolConfig;
 use gadwall_storage::memory::MemoryStore;
-use gadwall_storage::{Account, Address, MailStore, ManualClock, SeededEntropy};
-use std::sync::Arc;
+use gadwall_storage::{Account, Address, LocalCounters, MailStore, ManualClock, SeededEntropy};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio_util::sync::CancellationToken;
 
 /// Services with one account: `ann@example.org`, password `secret`.
@@ -46,9 +51,11 @@ impl World {
             ..AccountRequest::default()
         };
         let made = create(&*store, &env, &AccountDefaults::default(), env.op(), request).await.unwrap();
+        let counters = Arc::new(LocalCounters::default());
         let spool = SpoolConfig { message_limit_bytes: limits.message_bytes, ..SpoolConfig::default() };
         let services = Services {
-            auth: Arc::new(Authenticator::new(store.clone(), env.clone())),
+            auth: Arc::new(Authenticator::new(store.clone(), counters.clone(), env.clone())),
+            counters,
             message_ids: MessageIds::new([7; 32]),
             maildrops: Arc::default(),
             tls: None,
@@ -78,6 +85,48 @@ impl World {
     }
 }
 
+/// A network of pipes: connections from any address to whatever is bound.
+#[derive(Default)]
+pub struct PipeNet(Mutex<BTreeMap<SocketAddr, UnboundedSender<(BoxIo, SocketAddr)>>>);
+
+impl PipeNet {
+    /// `None` when nobody listens there (any more).
+    pub fn connect(&self, to: SocketAddr, from: &str) -> Option<DuplexStream> {
+        let (client, server) = tokio::io::duplex(1 << 20);
+        let bound = self.0.lock().unwrap();
+        bound.get(&to)?.send((Box::new(server), from.parse().unwrap())).ok()?;
+        Some(client)
+    }
+}
+
+struct PipeListener(SocketAddr, UnboundedReceiver<(BoxIo, SocketAddr)>);
+
+#[async_trait]
+impl Listener for PipeListener {
+    async fn accept(&mut self) -> io::Result<(BoxIo, SocketAddr)> {
+        Ok(self.1.recv().await.expect("the network outlives its listeners"))
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.0)
+    }
+}
+
+#[async_trait]
+impl Net for PipeNet {
+    async fn bind(&self, addr: SocketAddr) -> io::Result<Box<dyn Listener>> {
+        let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+        self.0.lock().unwrap().insert(addr, sender);
+        Ok(Box::new(PipeListener(addr, receiver)))
+    }
+
+    async fn dial(&self, host: &str, port: u16) -> io::Result<BoxIo> {
+        let to = SocketAddr::new(host.parse().expect("an address"), port);
+        let io = self.connect(to, "127.0.0.1:40000").ok_or(io::ErrorKind::ConnectionRefused)?;
+        Ok(Box::new(io))
+    }
+}
+
 /// The client's end.
 pub struct Talk {
     pub io: DuplexStream,
@@ -86,6 +135,10 @@ pub struct Talk {
 }
 
 impl Talk {
+    pub fn over(io: DuplexStream) -> Talk {
+        Talk { io, received: Vec::new(), drain: CancellationToken::new() }
+    }
+
     pub async fn send(&mut self, text: impl AsRef<[u8]>) {
         self.io.write_all(text.as_ref()).await.unwrap();
     }

@@ -13,6 +13,7 @@ mod hints;
 pub mod memory;
 pub mod mime;
 mod model;
+pub mod redis;
 pub mod sled;
 mod store;
 mod uidset;

@@ -3,7 +3,7 @@
 use super::password::{NOBODY, hmac, verify};
 use super::throttle::Throttle;
 use crate::Env;
-use gadwall_storage::{Account, AccountId, Address, MailStore, StoreError};
+use gadwall_storage::{Account, AccountId, Address, Counters, MailStore, StoreError};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,12 +56,12 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    pub fn new(store: Arc<dyn MailStore>, env: Env) -> Self {
+    pub fn new(store: Arc<dyn MailStore>, counters: Arc<dyn Counters>, env: Env) -> Self {
         let key = env.entropy.bytes();
         Self {
             store,
             env,
-            throttle: Throttle::default(),
+            throttle: Throttle::new(counters),
             key,
             hashing: Semaphore::new(HASHING),
             remembered: Mutex::default(),
@@ -77,19 +77,19 @@ impl Authenticator {
         {
             return Ok(account.clone());
         }
-        if let Some(retry_after) = self.throttle.wait(peer, login) {
+        if let Some(retry_after) = self.throttle.wait(peer, login).await {
             return Err(AuthError::TooMany { retry_after });
         }
         let hash = account.as_ref().map_or(NOBODY, |a| &a.credentials.password_hash).to_owned();
         let right = password.len() <= PASSWORD_LIMIT && self.check(password.to_owned(), hash).await?;
         match account {
             Some(account) if right => {
-                self.throttle.succeeded(login);
+                self.throttle.succeeded(login).await;
                 self.remember(&account, password);
                 Ok(account)
             }
             _ => {
-                self.throttle.failed(peer, login);
+                self.throttle.failed(peer, login).await;
                 Err(AuthError::Invalid)
             }
         }

@@ -116,7 +116,7 @@ impl Exchange {
                 Some(message) => self.scram_first(message).await,
             },
             State::ScramFinal(challenge, account) => {
-                self.scram_final(&challenge, account, message.unwrap_or_default())
+                self.scram_final(&challenge, account, message.unwrap_or_default()).await
             }
             State::Token(error) => match message {
                 None => self.ask(State::Token(error), b""),
@@ -182,7 +182,7 @@ impl Exchange {
             Err(e) => return Step::Failed(e),
         };
         self.login = first.login.clone();
-        if let Some(retry_after) = self.authenticator.throttle.wait(self.peer, &self.login) {
+        if let Some(retry_after) = self.authenticator.throttle.wait(self.peer, &self.login).await {
             return Step::Failed(AuthError::TooMany { retry_after });
         }
         let account = match self.authenticator.find(&self.login).await {
@@ -198,16 +198,21 @@ impl Exchange {
         self.ask(State::ScramFinal(Box::new(challenge), account), &message)
     }
 
-    fn scram_final(&mut self, challenge: &Challenge, account: Option<Box<Account>>, message: &[u8]) -> Step {
+    async fn scram_final(
+        &mut self,
+        challenge: &Challenge,
+        account: Option<Box<Account>>,
+        message: &[u8],
+    ) -> Step {
         let throttle = &self.authenticator.throttle;
         match (challenge.verify(message), account) {
             (Ok(last), Some(account)) => {
-                throttle.succeeded(&self.login);
+                throttle.succeeded(&self.login).await;
                 Step::Done { account, last_data: Some(last) }
             }
             (Err(AuthError::Malformed), _) => Step::Failed(AuthError::Malformed),
             _ => {
-                throttle.failed(self.peer, &self.login);
+                throttle.failed(self.peer, &self.login).await;
                 Step::Failed(AuthError::Invalid)
             }
         }

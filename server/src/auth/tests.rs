@@ -5,7 +5,7 @@ use crate::accounts::{AccountDefaults, AccountRequest, create};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gadwall_storage::memory::MemoryStore;
-use gadwall_storage::{Address, ManualClock, SeededEntropy};
+use gadwall_storage::{Address, LocalCounters, ManualClock, SeededEntropy};
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ async fn world() -> Arc<Authenticator> {
         ..AccountRequest::default()
     };
     create(&*store, &env, &AccountDefaults::default(), env.op(), request).await.unwrap();
-    Arc::new(Authenticator::new(store, env))
+    Arc::new(Authenticator::new(store, Arc::new(LocalCounters::default()), env))
 }
 
 fn begin(auth: &Arc<Authenticator>, mechanism: &str) -> Exchange {

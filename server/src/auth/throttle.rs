@@ -1,100 +1,78 @@
 //! Back-off for those who guess: failures are counted by client address and by account, and forgotten after a
-//! quarter of an hour of peace.
+//! quarter of an hour of peace. All nodes of a cluster count together.
 
-use std::collections::BTreeMap;
+use crate::net::subscriber;
+use gadwall_storage::{Count, Counters, Window};
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// Failures that cost nothing: people mistype.
-const FREE: u32 = 10;
+const FREE: u64 = 10;
 /// Longest wait for an address.
 const ADDRESS_WAIT: Duration = Duration::from_secs(300);
 /// Longest wait for an account: short, or a stranger could lock its owner out.
 const ACCOUNT_WAIT: Duration = Duration::from_secs(15);
 const FORGET_AFTER: Duration = Duration::from_secs(15 * 60);
-/// Entries kept; beyond, the oldest go first.
-const CAPACITY: usize = 50_000;
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
-    Address(IpAddr),
-    Account(String),
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Failures {
-    count: u32,
-    last: Instant,
+/// What failures are counted under, and the longest wait they cause.
+struct Key {
+    name: String,
+    longest: Duration,
 }
 
 /// Counts failed logins.
-#[derive(Debug, Default)]
-pub(super) struct Throttle(Mutex<BTreeMap<Key, Failures>>);
+pub(super) struct Throttle(Arc<dyn Counters>);
 
 impl Throttle {
+    pub fn new(counters: Arc<dyn Counters>) -> Self {
+        Self(counters)
+    }
+
     /// How long this address, or anybody for this account, has to wait before the next try.
-    pub fn wait(&self, peer: IpAddr, login: &str) -> Option<Duration> {
-        let now = Instant::now();
-        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = |key: &Key, most| {
-            let failures = entries.get(key)?;
-            let until = failures.last + penalty(failures.count, most);
-            (until > now && now < failures.last + FORGET_AFTER).then(|| until - now)
-        };
-        keys(peer, login).iter().filter_map(|key| left(key, longest(key))).max()
+    pub async fn wait(&self, peer: IpAddr, login: &str) -> Option<Duration> {
+        let mut longest = None;
+        for key in keys(peer, login) {
+            let left = self.0.count(&key.name).await.and_then(|count| left(count, key.longest));
+            longest = longest.max(left);
+        }
+        longest
     }
 
     /// Notes a failure.
-    pub fn failed(&self, peer: IpAddr, login: &str) {
-        let now = Instant::now();
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() >= CAPACITY {
-            entries.retain(|_, failures| now < failures.last + FORGET_AFTER);
-            if entries.len() >= CAPACITY
-                && let Some(oldest) = entries.iter().min_by_key(|e| e.1.last).map(|e| e.0.clone())
-            {
-                entries.remove(&oldest);
-            }
-        }
+    pub async fn failed(&self, peer: IpAddr, login: &str) {
         for key in keys(peer, login) {
-            let failures = entries.entry(key).or_insert(Failures { count: 0, last: now });
-            if now >= failures.last + FORGET_AFTER {
-                failures.count = 0;
-            }
-            *failures = Failures { count: failures.count.saturating_add(1), last: now };
+            self.0.add(&key.name, Window::AfterLatest(FORGET_AFTER)).await;
         }
     }
 
     /// Notes a success: the account's owner is there. The address may still be guessing at others.
-    pub fn succeeded(&self, login: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&Key::Account(login.to_lowercase()));
+    pub async fn succeeded(&self, login: &str) {
+        self.0.forget(&account(login)).await;
     }
 }
 
-/// An address on this machine is nobody in particular: only the account counts then. IPv6 clients own a /64.
+/// An address on this machine is nobody in particular: only the account counts then.
 fn keys(peer: IpAddr, login: &str) -> Vec<Key> {
-    let mut keys = vec![Key::Account(login.chars().take(256).collect::<String>().to_lowercase())];
-    match peer.to_canonical() {
-        address if address.is_loopback() => {}
-        IpAddr::V6(v6) => {
-            let network = v6.to_bits() >> 64 << 64;
-            keys.push(Key::Address(IpAddr::V6(network.into())));
-        }
-        v4 => keys.push(Key::Address(v4)),
+    let mut keys = vec![Key { name: account(login), longest: ACCOUNT_WAIT }];
+    if !peer.to_canonical().is_loopback() {
+        keys.push(Key { name: format!("login:address:{}", subscriber(peer)), longest: ADDRESS_WAIT });
     }
     keys
 }
 
-fn longest(key: &Key) -> Duration {
-    match key {
-        Key::Address(_) => ADDRESS_WAIT,
-        Key::Account(_) => ACCOUNT_WAIT,
-    }
+fn account(login: &str) -> String {
+    format!("login:account:{}", login.chars().take(256).collect::<String>().to_lowercase())
 }
 
-fn penalty(count: u32, most: Duration) -> Duration {
+/// What is left of the wait that so many failures cost. A count is remembered for the full time from its latest event
+/// on, so what is gone of that is how long ago the latest was.
+fn left(count: Count, longest: Duration) -> Option<Duration> {
+    let ago = FORGET_AFTER.saturating_sub(count.remembered_for);
+    penalty(count.events, longest).checked_sub(ago).filter(|left| !left.is_zero())
+}
+
+fn penalty(count: u64, most: Duration) -> Duration {
     match count.checked_sub(FREE) {
         None => Duration::ZERO,
         Some(n) => Duration::from_secs(1 << n.min(20)).min(most),

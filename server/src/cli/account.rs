@@ -3,15 +3,15 @@
 use super::OpenStore;
 use super::args::{AccountCommand, NewAccountArgs};
 use super::exit::Failure;
-use super::readyz::reachable;
+use super::readyz::{begin, reachable};
 use super::runfile::RunFile;
 use super::stdio::say;
-use crate::Env;
 use crate::accounts::{self, AccountRequest};
-use crate::client::{Answer, Request, ask};
+use crate::client::{Answer, Begin, Request, ask};
 use crate::config::{Config, StoreKind};
 use crate::net::TokioNet;
 use crate::time::rfc3339;
+use crate::{Backend, Env};
 use gadwall_storage::{Account, Address, MailStore, StoreError};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -34,7 +34,7 @@ pub async fn run(
         ));
     }
     match open(config, env) {
-        Ok(store) => {
+        Ok(Backend { store, .. }) => {
             let done = on_store(config, env, &*store, command).await;
             store.close().await?;
             done
@@ -104,12 +104,13 @@ fn line(address: &str, used: u64, expires: &str) -> String {
 struct Server {
     addr: SocketAddr,
     token: String,
+    begin: Begin,
 }
 
 impl Server {
     async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value, Failure> {
-        let request =
-            Request { method, path, token: Some(&self.token), body: body.map(|body| body.to_string()) };
+        let body = body.map(|body| body.to_string());
+        let request = Request { method, path, token: Some(&self.token), body, begin: self.begin };
         let asked = ask(&TokioNet, &self.addr.ip().to_string(), self.addr.port(), &request, PATIENCE).await;
         let Answer { status, body } = asked.map_err(|e| {
             Failure::failed(format!("the server at {} holds the store, but does not answer: {e}", self.addr))
@@ -130,7 +131,8 @@ async fn on_server(config: &Config, held: &Failure, command: AccountCommand) -> 
             format!("{}; it serves no HTTP, so that it can't be asked: stop it first", held.message),
         ));
     };
-    let server = Server { addr: reachable(addr), token };
+    let addr = reachable(addr);
+    let server = Server { addr, token, begin: begin(config, &addr.ip().to_string()) };
     match command {
         AccountCommand::Create(args) => create_on(&server, args).await,
         AccountCommand::List => list_on(&server).await,

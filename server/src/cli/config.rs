@@ -14,6 +14,9 @@ pub fn check(config: &Config) {
     for (door, addr) in &config.doors {
         say(&format!("  {:<9} {addr}", door.name()));
     }
+    if let Some(redis) = &config.redis {
+        say(&format!("  redis     {redis}"));
+    }
     say(&match &config.certificate {
         Certificate::None => "  TLS       none: STARTTLS is not offered".into(),
         Certificate::SelfSigned => "  TLS       self-signed".into(),

@@ -15,16 +15,16 @@ mod stdio;
 pub use args::{AccountCommand, Cli, Command, ConfigCommand, NewAccountArgs, ReadyzArgs, default_subcommand};
 pub use exit::Failure;
 
-use crate::Env;
 use crate::config::{Config, Settings};
 use crate::net::TokioNet;
 use crate::sendmail;
-use gadwall_storage::{MailStore, SystemClock, SystemEntropy};
+use crate::{Backend, Env};
+use gadwall_storage::{SystemClock, SystemEntropy};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Opens the store that a configuration names.
-pub type OpenStore = fn(&Config, &Env) -> Result<Arc<dyn MailStore>, Failure>;
+/// Opens the store that a configuration names, and what goes with it.
+pub type OpenStore = fn(&Config, &Env) -> Result<Backend, Failure>;
 
 /// Runs a command to its end.
 pub async fn run(cli: Cli, open: OpenStore) -> ExitCode {

@@ -3,7 +3,7 @@
 use super::args::ReadyzArgs;
 use super::exit::Failure;
 use super::runfile::RunFile;
-use crate::client::{Request, ask};
+use crate::client::{Begin, Request, ask};
 use crate::config::{Config, Door};
 use crate::net::TokioNet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -48,7 +48,8 @@ async fn once(config: &Config, address: Option<&str>) -> Result<(), String> {
             (addr.ip().to_string(), addr.port())
         }
     };
-    let request = Request { method: "GET", path: "/readyz", ..Request::default() };
+    let begin = begin(config, &host);
+    let request = Request { method: "GET", path: "/readyz", begin, ..Request::default() };
     match ask(&TokioNet, &host, port, &request, ANSWER).await {
         Ok(answer) if answer.status == 200 => Ok(()),
         Ok(answer) => Err(format!("not ready: {} {}", answer.status, answer.body.trim())),
@@ -65,6 +66,12 @@ fn http_address(config: &Config) -> Option<SocketAddr> {
         _ => *addr,
     };
     Some(reachable(addr))
+}
+
+/// How to begin with the server of this configuration: it sees us come from the address where it is.
+pub fn begin(config: &Config, host: &str) -> Begin {
+    let is_balancer = host.parse().is_ok_and(|ip| config.proxy_from.contains(ip));
+    if is_balancer { Begin::ProxyLocal } else { Begin::Plain }
 }
 
 /// An address to connect to, for one that is listened on.

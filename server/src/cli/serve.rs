@@ -13,8 +13,9 @@ use std::net::SocketAddr;
 pub async fn run(config: Config, env: Env, open: OpenStore) -> Result<(), Failure> {
     // Before the store: a stop that is asked for while it opens must not be lost.
     let mut signals = Signals::listen()?;
-    let store = open(&config, &env)?;
-    let running = match run::start(config.clone(), store.clone(), env, &TokioNet).await {
+    let backend = open(&config, &env)?;
+    let store = backend.store.clone();
+    let running = match run::start(config.clone(), backend, env, &TokioNet).await {
         Ok(running) => running,
         Err(e) => {
             store.close().await?;

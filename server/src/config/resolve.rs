@@ -1,8 +1,9 @@
 //! What follows from the settings.
 
-use super::{ConfigError, ListenOn, LogFormat, PublicDoor, Settings, StoreKind};
+use super::{ConfigError, ListenOn, LogFormat, Networks, PublicDoor, Settings, StoreKind};
 use crate::Limits;
 use crate::accounts::AccountDefaults;
+use gadwall_storage::redis::RedisUrl;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +14,9 @@ pub struct Config {
     pub data: PathBuf,
     pub store: StoreKind,
     pub store_cache_bytes: u64,
+    pub redis: Option<RedisUrl>,
     pub doors: Vec<(Door, SocketAddr)>,
+    pub proxy_from: Networks,
     pub hostname: String,
     pub web_url: Option<String>,
     pub public_smtp: Option<PublicDoor>,
@@ -28,6 +31,7 @@ pub struct Config {
     pub max_connections: usize,
     pub max_connections_per_address: usize,
     pub drain: Duration,
+    pub drain_delay: Duration,
     pub log: String,
     pub log_format: LogFormat,
 }
@@ -96,11 +100,15 @@ impl Config {
             ..Limits::default()
         };
         let web_url = s.web_url.as_deref().map(check_web_url).transpose()?;
+        let redis = s.redis.filter(|url| !url.is_empty()).map(|url| url.parse()).transpose();
+        let redis = redis.map_err(|e| ConfigError(format!("redis: {e}")))?;
         Ok(Config {
             data: s.data.map_or_else(default_data_directory, Ok)?,
             store: s.store.unwrap_or(StoreKind::Sled),
             store_cache_bytes: s.store_cache.map_or(32 << 20, |b| b.0),
+            redis,
             doors,
+            proxy_from: s.proxy_from.unwrap_or_default(),
             hostname: s.hostname.unwrap_or_else(|| "localhost".into()),
             web_url,
             public_smtp: s.public_smtp,
@@ -115,6 +123,7 @@ impl Config {
             max_connections: s.max_connections.unwrap_or(20_000),
             max_connections_per_address: s.max_connections_per_address.unwrap_or(200),
             drain: s.drain.and_then(|d| d.0).unwrap_or(Duration::from_secs(10)),
+            drain_delay: s.drain_delay.and_then(|d| d.0).unwrap_or_default(),
             log: s.log.unwrap_or_else(|| "warn".into()),
             log_format: s.log_format.unwrap_or(LogFormat::Text),
         })
@@ -219,6 +228,24 @@ mod tests {
         assert!(e.contains("imaps") && e.contains("tls-cert"), "{e}");
         assert!(Config::resolve(settings("imaps = 993\ntls-self-signed = true")).is_ok());
         assert!(Config::resolve(settings("tls-cert = \"a\"")).is_err());
+    }
+
+    #[test]
+    fn who_may_speak_for_others_is_a_list_or_a_text() {
+        for toml in ["proxy-from = [\"10.0.0.1\", \"10.0.1.0/24\"]", "proxy-from = \"10.0.0.1,10.0.1.0/24\""]
+        {
+            let config = Config::resolve(settings(toml)).unwrap();
+            assert!(config.proxy_from.contains("10.0.1.9".parse().unwrap()), "{toml}");
+            assert!(!config.proxy_from.contains("10.0.0.2".parse().unwrap()), "{toml}");
+        }
+        assert!(Settings::from_toml("proxy-from = [\"balancer\"]").unwrap_err().0.contains("no network"));
+    }
+
+    #[test]
+    fn an_address_of_redis_that_is_none_is_refused() {
+        let e = Config::resolve(settings("redis = \"localhost\"")).unwrap_err().0;
+        assert!(e.starts_with("redis: ") && e.contains("redis://host"), "{e}");
+        assert!(Config::resolve(settings("redis = \"redis+sentinel://a,b/mail\"")).unwrap().redis.is_some());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What can be said: every field is a flag (`--smtp`), an environment variable (`GADWALL_SMTP`) and a key of
 //! the configuration file (`smtp = ...`). A flag wins over the environment, which wins over the file.
 
-use super::{ByteSize, ListenOn, PublicDoor, Span};
+use super::{ByteSize, ListenOn, Networks, PublicDoor, Span};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +40,10 @@ settings! {
     #[arg(value_name = "SIZE")]
     store_cache: ByteSize, "GADWALL_STORE_CACHE";
 
+    /// Redis that the nodes of a cluster share: redis://HOST:6379 or redis+sentinel://HOST,HOST/MASTER [default: none]
+    #[arg(value_name = "URL", hide_env_values = true)]
+    redis: String, "GADWALL_REDIS";
+
     /// SMTP submission: ADDR:PORT, PORT (on loopback) or off [default: 127.0.0.1:1025]
     #[arg(value_name = "LISTEN")]
     smtp: ListenOn, "GADWALL_SMTP";
@@ -70,6 +74,10 @@ settings! {
     /// Web pages and API with TLS [default: off]
     #[arg(value_name = "LISTEN")]
     https: ListenOn, "GADWALL_HTTPS";
+
+    /// Balancers, from which every connection must begin with a PROXY header: addresses and networks [default: none]
+    #[arg(value_name = "ADDR,NET/BITS")]
+    proxy_from: Networks, "GADWALL_PROXY_FROM";
 
     /// Name of this server in greetings and Received lines [default: localhost]
     #[arg(value_name = "NAME")]
@@ -130,6 +138,10 @@ settings! {
     /// How long connections may take to finish when the server stops [default: 10s]
     #[arg(value_name = "SPAN")]
     drain: Span, "GADWALL_DRAIN";
+
+    /// How long a stopping server still serves after /readyz has failed, so that balancers turn away first [default: 0s]
+    #[arg(value_name = "SPAN")]
+    drain_delay: Span, "GADWALL_DRAIN_DELAY";
 
     /// What to log: error, warn, info, debug, or a tracing filter [default: warn]
     #[arg(value_name = "FILTER")]

@@ -31,7 +31,7 @@ pub type Shared = Arc<App>;
 
 impl App {
     pub fn new(services: Arc<Services>, config: HttpConfig, serving: watch::Receiver<bool>) -> Shared {
-        let accounts_made = Limiter::new(config.accounts_per_hour);
+        let accounts_made = Limiter::new(config.accounts_per_hour, services.counters.clone());
         let rendering = Semaphore::new(RENDERING);
         Arc::new(App { services, config, serving, accounts_made, rendering, secret: OnceCell::new() })
     }

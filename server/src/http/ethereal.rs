@@ -56,7 +56,7 @@ pub async fn create(
 impl App {
     /// Whether `client` may make an account now. Callers without a token count against the hourly limit, unless they
     /// are on this machine.
-    pub fn admit(&self, client: Client, caller: Option<&Caller>) -> Result<()> {
+    pub async fn admit(&self, client: Client, caller: Option<&Caller>) -> Result<()> {
         if caller.is_some_and(Caller::is_operator) {
             return Ok(());
         }
@@ -69,7 +69,7 @@ impl App {
         if client.is_local {
             return Ok(());
         }
-        self.accounts_made.take(client.ip).map_err(|wait| {
+        self.accounts_made.take(client.ip).await.map_err(|wait| {
             let message = format!("too many new accounts from {}, try again later", client.ip);
             ApiError::new(StatusCode::TOO_MANY_REQUESTS, "RateLimited", message).after(wait)
         })
@@ -81,7 +81,7 @@ impl App {
         caller: Option<&Caller>,
         request: AccountRequest,
     ) -> Result<CreatedAccount> {
-        self.admit(client, caller)?;
+        self.admit(client, caller).await?;
         let (services, defaults) = (&self.services, &self.config.defaults);
         Ok(accounts::create(&*services.store, &services.env, defaults, services.env.op(), request).await?)
     }

@@ -16,6 +16,8 @@ pub struct Gadwall {
     child: Child,
     dir: tempfile::TempDir,
     ports: BTreeMap<String, u16>,
+    /// Whether it expects balancers on this machine, so that whoever connects has to say for whom.
+    proxied: bool,
     /// What it printed when it began to serve.
     pub banner: String,
 }
@@ -77,7 +79,8 @@ impl Gadwall {
         }
         // Nothing is printed after that; the pipe stays open until the process ends.
         std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
-        Self { child, dir, ports, banner }
+        let proxied = args.windows(2).any(|pair| pair == ["--proxy-from", "127.0.0.1"]);
+        Self { child, dir, ports, proxied, banner }
     }
 
     pub fn port(&self, door: &str) -> u16 {
@@ -122,6 +125,9 @@ impl Gadwall {
         if !body.is_empty() {
             head.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
         }
+        if self.proxied {
+            io.write_all(gadwall::proxy::LOCAL).expect("the header goes out");
+        }
         io.write_all(format!("{head}\r\n{body}").as_bytes()).expect("the request goes out");
         let mut answer = Vec::new();
         io.read_to_end(&mut answer).expect("the answer comes in");
@@ -131,9 +137,19 @@ impl Gadwall {
     }
 
     /// Ends it as `kill -TERM` does; its exit status and directory.
-    pub fn terminate(mut self) -> (ExitStatus, tempfile::TempDir) {
+    pub fn terminate(self) -> (ExitStatus, tempfile::TempDir) {
+        self.ask_to_stop();
+        self.stopped()
+    }
+
+    /// Sends SIGTERM.
+    pub fn ask_to_stop(&self) {
         let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
         assert!(sent.expect("kill runs").success());
+    }
+
+    /// Its exit status and directory, once it has ended.
+    pub fn stopped(mut self) -> (ExitStatus, tempfile::TempDir) {
         let status = wait(&mut self.child, PATIENCE).expect("gadwall stops when asked");
         (status, self.take_dir())
     }

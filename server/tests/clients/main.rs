@@ -5,7 +5,9 @@
 mod chromium;
 mod cli;
 mod curl;
+mod drain;
 mod fetch;
+mod haproxy;
 mod harness;
 mod imapflow;
 mod mail;

@@ -6,6 +6,7 @@ use crate::http::app::{App, Shared};
 use crate::http::error::{ApiError, Result};
 use crate::http::input::Params;
 use crate::http::place::MailPlace;
+use crate::http::serve::Drain;
 use axum::Json;
 use axum::extract::State;
 use gadwall_storage::{AccountId, Mailbox};
@@ -33,6 +34,7 @@ pub struct SearchParams {
 pub async fn search(
     State(app): State<Shared>,
     place: MailPlace,
+    drain: Drain,
     Params(params): Params<SearchParams>,
 ) -> Result<Json<Value>> {
     let query = app.parse_query(params.q.as_deref().unwrap_or_default())?;
@@ -42,7 +44,8 @@ pub async fn search(
     let mailboxes = app.chosen(account, params.mailbox.as_deref()).await?;
     let mut found = app.search(account, &mailboxes, &query, from, limit).await?;
     if let (true, Some(wait)) = (found.messages.is_empty() && found.next.is_none(), params.wait) {
-        let came = app.wait_for(account, params.mailbox.as_deref(), &query, patience(Some(wait))).await?;
+        let came =
+            app.wait_for(account, params.mailbox.as_deref(), &query, patience(Some(wait)), &drain).await?;
         found.messages.extend(came);
     }
     let results: Vec<_> = found.messages.iter().map(|(at, m)| app.summary(*at, m)).collect();
@@ -58,11 +61,12 @@ pub async fn search(
 pub async fn wait(
     State(app): State<Shared>,
     place: MailPlace,
+    drain: Drain,
     Params(params): Params<SearchParams>,
 ) -> Result<Json<Value>> {
     let query = app.parse_query(params.q.as_deref().unwrap_or_default())?;
     let patience = patience(params.wait);
-    match app.wait_for(place.account.id, params.mailbox.as_deref(), &query, patience).await? {
+    match app.wait_for(place.account.id, params.mailbox.as_deref(), &query, patience, &drain).await? {
         Some((at, message)) => Ok(success(app.detail(at, &message).await?)),
         None => {
             let message = format!("no message matched within {} seconds", patience.as_secs());

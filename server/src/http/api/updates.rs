@@ -3,6 +3,7 @@
 use super::state::{Mark, State};
 use crate::http::app::{App, Shared};
 use crate::http::place::MailPlace;
+use crate::http::serve::Drain;
 use axum::body::Body;
 use axum::extract;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -16,7 +17,6 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// Something is said at least this often, and looked for, as a hint may be lost.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -26,17 +26,18 @@ const CHANGES: usize = 1000;
 pub async fn updates(
     extract::State(app): extract::State<Shared>,
     place: MailPlace,
+    drain: Drain,
     headers: HeaderMap,
 ) -> Response {
-    stream(app, place.account, &headers)
+    stream(app, place.account, drain, &headers)
 }
 
 /// The stream for one client (WHATWG HTML §9.2, server-sent events).
-pub fn stream(app: Shared, account: Account, headers: &HeaderMap) -> Response {
+pub fn stream(app: Shared, account: Account, drain: Drain, headers: &HeaderMap) -> Response {
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(State::decode);
     let follower = Follower {
         hints: app.services.store.hints(account.id),
-        serving: app.serving.clone(),
+        drain,
         app,
         account,
         known: last,
@@ -60,7 +61,7 @@ struct Follower {
     app: Shared,
     account: Account,
     hints: HintReceiver,
-    serving: watch::Receiver<bool>,
+    drain: Drain,
     /// What the client knows; `None` until it was told a beginning.
     known: Option<State>,
     names: Option<BTreeMap<MailboxId, String>>,
@@ -96,7 +97,7 @@ impl Follower {
     async fn wait(&mut self) -> Option<()> {
         tokio::select! {
             biased;
-            _ = self.serving.wait_for(|serving| !serving) => return None,
+            () = self.drain.0.cancelled() => return None,
             _ = self.hints.recv() => {}
             () = tokio::time::sleep(HEARTBEAT) => self.queue.push_back(": still here\n\n".into()),
         }

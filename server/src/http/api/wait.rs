@@ -3,6 +3,7 @@
 use crate::http::app::App;
 use crate::http::error::{ApiError, Result};
 use crate::http::search::Query;
+use crate::http::serve::Drain;
 use axum::http::StatusCode;
 use gadwall_storage::{AccountId, Changes, MailboxId, MailboxRef, Message, MessageQuery, UidSet};
 use std::collections::BTreeMap;
@@ -24,9 +25,9 @@ impl App {
         mailbox: Option<&str>,
         query: &Query,
         patience: Duration,
+        drain: &Drain,
     ) -> Result<Option<Hit>> {
         let deadline = Instant::now() + patience;
-        let mut serving = self.serving.clone();
         // Listening begins before looking: what comes in between is hinted at.
         let mut hints = self.services.store.hints(account);
         let mut known = BTreeMap::new();
@@ -40,7 +41,7 @@ impl App {
             }
             tokio::select! {
                 biased;
-                _ = serving.wait_for(|serving| !serving) => {
+                () = drain.0.cancelled() => {
                     let message = "the server is stopping, ask again";
                     let e = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "Unavailable", message);
                     return Err(e.after(Duration::from_secs(1)));

@@ -198,7 +198,7 @@ async fn a_wait_ends_with_its_time_or_with_the_server() {
     assert_eq!((list.status, &list.json()["results"]), (StatusCode::OK, &json!([])));
     let stop = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        site.serving.send_replace(false);
+        site.drain.0.cancel();
     };
     let (cut, ()) = tokio::join!(site.ann("GET", "/users/me/wait?q=x&wait=60", ""), stop);
     assert_eq!((cut.status, cut.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "1"));

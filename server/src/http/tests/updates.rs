@@ -89,14 +89,14 @@ async fn a_client_that_comes_back_misses_nothing_and_hears_nothing_twice() {
 
 #[tokio::test(start_paused = true)]
 async fn the_stream_ends_with_the_server_the_password_or_the_account() {
-    let site = Site::new().await;
+    let mut site = Site::new().await;
     let mut events = Events::open(&site, None).await;
     events.next().await.unwrap();
     site.ann("POST", "/users/me/mailboxes", r#"{"path":"New"}"#).await;
     assert_eq!(events.next().await.unwrap()["command"], "MAILBOXES");
-    site.serving.send_replace(false);
+    site.drain.0.cancel();
     assert_eq!(events.next().await, None);
-    site.serving.send_replace(true);
+    site.drain = Default::default();
 
     let mut events = Events::open(&site, None).await;
     events.next().await.unwrap();

@@ -2,6 +2,7 @@
 
 use crate::Limits;
 use crate::accounts::AccountDefaults;
+use crate::http::serve::Drain;
 use crate::http::{Endpoint, HttpConfig, router};
 use crate::testing::World;
 use axum::Router;
@@ -23,6 +24,7 @@ pub struct Site {
     pub router: Router,
     pub serving: watch::Sender<bool>,
     pub peer: SocketAddr,
+    pub drain: Drain,
 }
 
 pub struct Answer {
@@ -83,7 +85,7 @@ impl Site {
     fn over(world: World, config: HttpConfig) -> Site {
         let (serving, is_serving) = watch::channel(true);
         let router = router(world.services.clone(), config, is_serving);
-        Site { world, router, serving, peer: "127.0.0.1:5".parse().unwrap() }
+        Site { world, router, serving, peer: "127.0.0.1:5".parse().unwrap(), drain: Drain::default() }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
@@ -95,6 +97,7 @@ impl Site {
 
     pub async fn raw(&self, mut request: Request<Body>) -> axum::response::Response {
         request.extensions_mut().insert(ConnectInfo(self.peer));
+        request.extensions_mut().insert(self.drain.clone());
         self.router.clone().oneshot(request).await.unwrap()
     }
 

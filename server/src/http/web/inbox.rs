@@ -6,6 +6,7 @@ use super::session::Visitor;
 use crate::http::api::{Start, cursor};
 use crate::http::app::{App, Shared};
 use crate::http::input::Params;
+use crate::http::serve::Drain;
 use crate::http::view::Summary;
 use askama::Template;
 use axum::extract::{Path, State};
@@ -204,7 +205,8 @@ pub async fn empty(
 pub async fn events(
     State(app): State<Shared>,
     Visitor(account): Visitor,
+    drain: Drain,
     headers: axum::http::HeaderMap,
 ) -> axum::response::Response {
-    crate::http::api::stream(app, account, &headers)
+    crate::http::api::stream(app, account, drain, &headers)
 }
