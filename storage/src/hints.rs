@@ -21,6 +21,13 @@ impl HintHub {
         HintReceiver::new(sender.subscribe(), account)
     }
 
+    /// The accounts that have listeners.
+    pub fn accounts(&self) -> Vec<AccountId> {
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        channels.retain(|_, c| c.receiver_count() > 0);
+        channels.keys().copied().collect()
+    }
+
     /// Tells the listeners of the hint's account; `Resync` goes to all.
     pub fn publish(&self, hint: Hint) {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);

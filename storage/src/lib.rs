@@ -13,6 +13,8 @@ mod hints;
 pub mod memory;
 pub mod mime;
 mod model;
+mod records;
+pub mod mongo;
 pub mod redis;
 pub mod sled;
 mod store;

@@ -6,11 +6,11 @@ use super::mailboxes::{add_mailbox, drop_mailbox, names};
 use super::operations::Fingerprint;
 use super::records::{MailboxRecord, Totals, decode};
 use super::store::SledStore;
-use super::tx::{Tx, day_of};
+use super::tx::Tx;
 use super::writer::Asks;
+use crate::records::{day_of, wanted_mailboxes};
 use crate::*;
 use async_trait::async_trait;
-use std::collections::BTreeMap;
 
 #[async_trait]
 impl Directory for SledStore {
@@ -216,18 +216,6 @@ fn create(tx: &mut Tx, new: NewAccount) -> Result<Account> {
     tx.today(|day| day.accounts += 1)?;
     tx.hints.push(Hint::Account { account: new.id });
     Ok(account)
-}
-
-/// INBOX, what was asked for, and the parents of that.
-fn wanted_mailboxes(new: &NewAccount) -> BTreeMap<MailboxName, Option<SpecialUse>> {
-    let mut wanted = BTreeMap::from([(MailboxName::inbox(), None)]);
-    for (name, special_use) in &new.mailboxes {
-        wanted.insert(name.clone(), *special_use);
-        for parent in std::iter::successors(name.parent(), MailboxName::parent) {
-            wanted.entry(parent).or_insert(None);
-        }
-    }
-    wanted
 }
 
 /// Refuses an address that is taken. One that an expired account has is not: what is left of that account goes.

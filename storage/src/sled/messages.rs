@@ -9,6 +9,7 @@ use super::store::{Reader, SledStore};
 use super::transfer;
 use super::tx::Tx;
 use super::writer::Asks;
+use crate::records::admit;
 use crate::*;
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -196,15 +197,6 @@ fn append(tx: &mut Tx, at: MailboxRef, messages: Vec<Prepared>) -> Result<Append
     })?;
     tx.today(|day| day.messages += count as u64)?;
     Ok(Appended { uidvalidity: record.uidvalidity, uids, modseq: record.modseq })
-}
-
-/// Refuses what would take the account over its quota.
-pub fn admit(owner: &Account, added: u64) -> Result<()> {
-    let (used_bytes, limit_bytes) = (owner.used_bytes, owner.quota_bytes);
-    match used_bytes.checked_add(added) {
-        Some(sum) if sum <= limit_bytes => Ok(()),
-        _ => Err(StoreError::OverQuota { used_bytes, limit_bytes }),
-    }
 }
 
 /// Gives the next UID and the record's modseq to a message and takes it in.

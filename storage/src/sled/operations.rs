@@ -8,15 +8,7 @@ use crate::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A digest of a mutation's kind and arguments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fingerprint(pub [u8; 32]);
-
-impl Fingerprint {
-    pub fn of(kind: &'static str, arguments: &impl Serialize) -> Result<Self> {
-        Ok(Fingerprint(blake3::hash(&encode(&(kind, arguments))?).into()))
-    }
-}
+pub use crate::records::Fingerprint;
 
 /// Operations are kept in periods this long.
 const PERIOD_SECS: i64 = 12 * 3600;

@@ -2,9 +2,10 @@
 
 use super::content;
 use super::look::Look;
-use super::messages::{add_row, admit, finish, journal, take_row};
+use super::messages::{add_row, finish, journal, take_row};
 use super::records::{MailboxRecord, RowRecord};
 use super::tx::Tx;
+use crate::records::admit;
 use crate::*;
 
 /// [`Messages::copy`].

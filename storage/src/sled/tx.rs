@@ -5,6 +5,7 @@ use super::look::{Look, PIECES, VALUE_LIMIT, Visit, WHOLE, Walk, broken};
 use super::records::{Totals, encode};
 use super::segments::Segments;
 use crate::memory::Limits;
+use crate::records::day_of;
 use crate::*;
 use ::sled::IVec;
 use serde::Serialize;
@@ -153,11 +154,6 @@ impl<'a> Tx<'a> {
         }
         (batch, self.hints)
     }
-}
-
-/// Days since 1970-01-01.
-pub fn day_of(now: Timestamp) -> u32 {
-    (now.secs() / 86_400).clamp(0, i64::from(u32::MAX)) as u32
 }
 
 impl Look for Tx<'_> {

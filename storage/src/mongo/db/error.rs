@@ -1,0 +1,113 @@
+//! What became of a command.
+
+use mongodb::error::{
+    Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT, WriteFailure,
+};
+
+/// A command that failed. The text never holds credentials.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{text}")]
+pub struct DbError {
+    pub kind: Kind,
+    text: String,
+    /// Whether the server itself says that the transaction is over.
+    pub(super) is_over: bool,
+}
+
+/// What to do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The transaction is over without effect; another may succeed at once (a write conflict, an election).
+    Transient,
+    /// The command may or may not have had its effect: its reply is lost or late.
+    Unknown,
+    /// A document of that `_id` exists.
+    Duplicate,
+    /// The command is refused, and would be again.
+    Refused,
+}
+
+/// Server codes that go away by themselves: elections, shutdowns, conflicts, lost sessions, interrupted waits.
+const PASSING: [i32; 21] = [
+    6, 7, 24, 50, 64, 89, 91, 112, 189, 251, 262, 290, 9001, 10058, 10107, 11600, 11602, 13388, 13435, 13436,
+    63,
+];
+const DUPLICATE_KEY: i32 = 11000;
+
+impl DbError {
+    pub fn late(doing: &str) -> Self {
+        DbError { is_over: false, kind: Kind::Unknown, text: format!("{doing}: no answer in time") }
+    }
+
+    pub fn lost(doing: &str) -> Self {
+        DbError {
+            is_over: false,
+            kind: Kind::Transient,
+            text: format!("{doing}: the transaction was given up"),
+        }
+    }
+
+    pub(super) fn as_kind(self, kind: Kind) -> Self {
+        DbError { kind, ..self }
+    }
+
+    pub fn refused(text: impl Into<String>) -> Self {
+        DbError { is_over: false, kind: Kind::Refused, text: text.into() }
+    }
+
+    /// An error in the list `writeErrors` or the field `writeConcernError` of a reply that is otherwise fine.
+    pub fn of_reply(code: i32, text: &str) -> Self {
+        let kind = match code {
+            DUPLICATE_KEY => Kind::Duplicate,
+            code if PASSING.contains(&code) => Kind::Unknown,
+            _ => Kind::Refused,
+        };
+        DbError { is_over: false, kind, text: format!("{text} ({code})") }
+    }
+
+    pub fn of_driver(doing: &str, error: &Error) -> Self {
+        let kind = if error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) {
+            Kind::Unknown
+        } else if error.contains_label(TRANSIENT_TRANSACTION_ERROR) {
+            Kind::Transient
+        } else {
+            kind_of(error)
+        };
+        DbError {
+            is_over: error.contains_label(TRANSIENT_TRANSACTION_ERROR),
+            kind,
+            text: format!("{doing}: {}", described(error)),
+        }
+    }
+}
+
+fn kind_of(error: &Error) -> Kind {
+    match &*error.kind {
+        ErrorKind::Write(WriteFailure::WriteError(e)) if e.code == DUPLICATE_KEY => Kind::Duplicate,
+        ErrorKind::Command(e) if e.code == DUPLICATE_KEY => Kind::Duplicate,
+        ErrorKind::Command(e) if !PASSING.contains(&e.code) => Kind::Refused,
+        ErrorKind::Write(WriteFailure::WriteError(e)) if !PASSING.contains(&e.code) => Kind::Refused,
+        ErrorKind::Write(WriteFailure::WriteConcernError(e)) if !PASSING.contains(&e.code) => Kind::Refused,
+        // No server was found, so nothing was sent.
+        ErrorKind::ServerSelection { .. } | ErrorKind::ConnectionPoolCleared { .. } => Kind::Transient,
+        ErrorKind::InvalidArgument { .. }
+        | ErrorKind::Authentication { .. }
+        | ErrorKind::BsonDeserialization(_)
+        | ErrorKind::BsonSerialization(_)
+        | ErrorKind::IncompatibleServer { .. }
+        | ErrorKind::SessionsNotSupported
+        | ErrorKind::InvalidTlsConfig { .. }
+        | ErrorKind::Transaction { .. }
+        | ErrorKind::Shutdown => Kind::Refused,
+        _ => Kind::Unknown,
+    }
+}
+
+/// The driver's words, without what it says of the topology's internals.
+fn described(error: &Error) -> String {
+    let text = match &*error.kind {
+        ErrorKind::Command(e) => format!("{} ({}, {})", e.message, e.code_name, e.code),
+        kind => kind.to_string(),
+    };
+    text.chars().take(500).collect()
+}

@@ -1,0 +1,73 @@
+//! A session of the driver: a transaction, or reads of one moment.
+
+use super::client::Db;
+use super::error::{DbError, Kind};
+use futures_util::future::BoxFuture;
+use mongodb::ClientSession;
+use mongodb::error::Result as DriverResult;
+use std::time::Duration;
+
+pub struct Session {
+    pub(super) db: Db,
+    /// `None` while a command is under way on its task, and for good once one was late.
+    inner: Option<Box<ClientSession>>,
+}
+
+impl Session {
+    pub(super) fn new(inner: ClientSession, db: Db) -> Self {
+        Self { db, inner: Some(Box::new(inner)) }
+    }
+
+    /// Runs one of the driver's operations on this session.
+    pub(super) async fn run<T: Send + 'static>(
+        &mut self,
+        doing: &'static str,
+        operation: impl for<'a> FnOnce(&'a mut ClientSession) -> BoxFuture<'a, DriverResult<T>> + Send + 'static,
+    ) -> Result<T, DbError> {
+        self.run_within(self.db.patience, doing, operation).await
+    }
+
+    async fn run_within<T: Send + 'static>(
+        &mut self,
+        patience: Duration,
+        doing: &'static str,
+        operation: impl for<'a> FnOnce(&'a mut ClientSession) -> BoxFuture<'a, DriverResult<T>> + Send + 'static,
+    ) -> Result<T, DbError> {
+        let mut session = self.inner.take().ok_or_else(|| DbError::lost(doing))?;
+        let task = tokio::spawn(async move {
+            let outcome = operation(&mut session).await;
+            (outcome, session)
+        });
+        match tokio::time::timeout(patience, task).await {
+            Ok(Ok((outcome, session))) => {
+                self.inner = Some(session);
+                outcome.map_err(|e| DbError::of_driver(doing, &e))
+            }
+            Ok(Err(_)) | Err(_) => Err(DbError::late(doing)),
+        }
+    }
+
+    /// Commits, or commits again after an unknown outcome: the server remembers the transaction's.
+    pub async fn commit(&mut self) -> Result<(), DbError> {
+        let committed =
+            self.run("committing", |s| Box::pin(async move { s.commit_transaction().await })).await;
+        // That it has not happened is only known when the server says so.
+        committed.map_err(|e| match e.kind {
+            Kind::Transient if !e.is_over => e.as_kind(Kind::Unknown),
+            _ => e,
+        })
+    }
+
+    /// Ends the transaction without effect. The server does so too, later, if this doesn't get through.
+    pub async fn abort(mut self) {
+        let aborted = self.run("aborting", |s| Box::pin(async move { s.abort_transaction().await })).await;
+        if let Err(error) = aborted {
+            tracing::debug!(%error, "a transaction was left to the server to end");
+        }
+    }
+
+    /// Whether a command was late: the transaction can't be gone on with.
+    pub fn is_lost(&self) -> bool {
+        self.inner.is_none()
+    }
+}
