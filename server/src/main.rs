@@ -4,10 +4,11 @@ use clap::Parser;
 use gadwall::cli::{self, Cli, Failure};
 use gadwall::config::{Config, LogFormat, StoreKind};
 use gadwall::{Backend, Env};
-use gadwall_storage::MailStore;
 use gadwall_storage::memory::MemoryStore;
+use gadwall_storage::mongo::{MongoOptions, MongoStore};
 use gadwall_storage::redis::{RedisBus, RedisOptions, TcpDial};
 use gadwall_storage::sled::{OpenError, SledOptions, SledStore};
+use gadwall_storage::{HintBus, MailStore};
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -28,20 +29,31 @@ fn main() -> ExitCode {
 
 fn open(config: &Config, env: &Env) -> Result<Backend, Failure> {
     start_logging(config)?;
-    let store = open_store(config, env)?;
-    Ok(match &config.redis {
+    let redis = config.redis.as_ref().map(|url| {
+        Arc::new(RedisBus::start(RedisOptions::new(url.clone(), Arc::new(TcpDial), env.entropy.clone())))
+    });
+    let store = open_store(config, env, redis.clone().map(|redis| redis as Arc<dyn HintBus>))?;
+    Ok(match redis {
         None => Backend::alone(store),
-        Some(url) => {
-            let options = RedisOptions::new(url.clone(), Arc::new(TcpDial), env.entropy.clone());
-            Backend { store, counters: Arc::new(RedisBus::start(options)) }
-        }
+        Some(counters) => Backend { store, counters },
     })
 }
 
-fn open_store(config: &Config, env: &Env) -> Result<Arc<dyn MailStore>, Failure> {
+fn open_store(
+    config: &Config,
+    env: &Env,
+    bus: Option<Arc<dyn HintBus>>,
+) -> Result<Arc<dyn MailStore>, Failure> {
     let (clock, entropy) = (env.clock.clone(), env.entropy.clone());
     match config.store {
         StoreKind::Memory => Ok(Arc::new(MemoryStore::new(clock, entropy))),
+        StoreKind::Mongodb => {
+            let (uri, database) = (&config.mongodb_uri, &config.mongodb_database);
+            let options = MongoOptions { bus, ..MongoOptions::new(uri, database, clock, entropy) };
+            let open = MongoStore::open(options);
+            let opened = tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(open));
+            opened.map(|store| Arc::new(store) as _).map_err(|e| Failure::failed(e.to_string()))
+        }
         StoreKind::Sled => {
             let options =
                 SledOptions { cache_bytes: config.store_cache_bytes, ..SledOptions::new(clock, entropy) };
