@@ -23,10 +23,15 @@ def derive(text, stats, ports, nodes):
             continue
         if words[:2] == ["stats", "socket"]:
             line = f"    stats socket {stats} mode 600 level user"
+        elif words[:1] == ["maxconn"]:
+            # More descriptors than a user may have.
+            line = "    maxconn 2000"
         elif words[:1] == ["bind"]:
             line = f"    bind {HOST}:{ports[section]}"
         elif words[:1] == ["server"]:
-            node = nodes[ord(words[1]) - ord("a")]
+            node = next((node for node in nodes if node.letter == words[1]), None)
+            if node is None:
+                continue
             line = f"    server {words[1]} {HOST}:{node.ports[SECTIONS[section]]} check port {node.ports['http']}"
         lines.append(line)
     return "\n".join(lines) + "\n"

@@ -17,15 +17,16 @@ FETCH_AT_ONCE = 50
 class Reader(Client):
     """Looks again and again which messages there are, and reads the new ones."""
 
-    def __init__(self, name, service, port=None, past_balancer=False):
+    def __init__(self, name, service, port=None, past_balancer=False, pace=PACE):
         super().__init__(name, service)
         self.where = (port, past_balancer)
+        self.pace = pace
         self.connection = None
         self.known = set()
 
     def work(self):
         looks = 0
-        while not self.service.stop.wait(PACE):
+        while not self.service.stop.wait(self.pace):
             self.until_done(self.look)
             looks += 1
             if looks % LOOKS_PER_CONNECTION == 0:

@@ -17,11 +17,16 @@ PACE = 0.05
 class Sender(Client):
     """Sends one mail after the other until told to stop; the last is finished."""
 
-    def work(self):
+    def __init__(self, name, service, past_balancer_port=None, pace=PACE):
+        super().__init__(name, service)
+        self.past_balancer_port = past_balancer_port
+        self.pace = pace
         self.connection = None
         self.sent = 0
+
+    def work(self):
         for key, rng in mails.keys(self.name, self.service.seed):
-            if self.service.stop.wait(PACE):
+            if self.service.stop.wait(self.pace):
                 break
             self.deliver(key, mails.make(key, rng))
             self.sent += 1
@@ -100,7 +105,8 @@ def _refused(error, outcome):
 
 class Appender(Sender):
     def connect(self):
-        return log_in(self.service, select=False)
+        port = self.past_balancer_port
+        return log_in(self.service, port, past_balancer=port is not None, select=False)
 
     def hand_over(self, content):
         try:

@@ -13,18 +13,26 @@ SENTINELS = 3
 
 
 def ask(port, *words, password=None, timeout=2):
-    """One command of Redis's protocol; the raw answer."""
-    with socket.create_connection((HOST, port), timeout=timeout) as io:
-        commands = ([("AUTH", password)] if password else []) + [words]
-        for command in commands:
+    """One command of Redis's protocol; its reply as a text or a list of texts."""
+    with socket.create_connection((HOST, port), timeout=timeout) as io, io.makefile("rb") as replies:
+        reply = None
+        for command in ([("AUTH", password)] if password else []) + [words]:
             parts = "".join(f"${len(w.encode())}\r\n{w}\r\n" for w in command)
             io.sendall(f"*{len(command)}\r\n{parts}".encode())
-        answer = b""
-        # An answer of arrays has no end that is cheaper to find: it is what comes before QUIT's.
-        io.sendall(b"*1\r\n$4\r\nQUIT\r\n")
-        while part := io.recv(65536):
-            answer += part
-    return answer.decode(errors="replace")
+            reply = _reply(replies)
+        return reply
+
+
+def _reply(replies):
+    line = replies.readline().decode().rstrip("\r\n")
+    kind, rest = line[:1], line[1:]
+    if kind == "*":
+        return [_reply(replies) for _ in range(int(rest))]
+    if kind == "$":
+        return replies.read(int(rest) + 2)[:-2].decode(errors="replace") if int(rest) >= 0 else ""
+    if kind in ("+", ":"):
+        return rest
+    raise OSError(f"Redis says {line!r}")
 
 
 class Redis:
@@ -83,9 +91,9 @@ class Redis:
     def master(self):
         """The master's port, as a Sentinel has it."""
         for port in self.sentinels:
-            answer = ask(port, "SENTINEL", "get-master-addr-by-name", MASTER_NAME).split("\r\n")
-            if len(answer) > 4:
-                return int(answer[4])
+            answer = ask(port, "SENTINEL", "get-master-addr-by-name", MASTER_NAME)
+            if len(answer) == 2:
+                return int(answer[1])
         raise Broken("no Sentinel names a master")
 
     def kill_master(self):
