@@ -65,6 +65,7 @@ async fn audit_account(view: &mut View<'_>, record: &AccountRecord, recount: &mu
         format!("account {id}: addresses, mailboxes and subscriptions {kept:?}, counted {counted:?}")
     });
     let names: BTreeSet<&MailboxName> = all.iter().map(|(_, m)| &m.name).collect();
+    recount.check(names.len() == all.len(), || format!("account {id}: one name twice"));
     recount.check(names.contains(&MailboxName::inbox()), || format!("account {id}: INBOX"));
     let parents = names.iter().all(|name| name.parent().is_none_or(|parent| names.contains(&parent)));
     recount.check(parents, || format!("account {id}: parents"));

@@ -54,12 +54,13 @@ const ALL: [&str; 19] = [
 pub const VERSION: i64 = 1;
 
 fn indexes() -> Vec<(&'static str, Vec<Index>)> {
-    let index = |name, keys| Index { name, keys, unique: false, sparse: false };
+    let index = |name, keys| Index { name, keys, sparse: false };
     let sparse = |name, keys| Index { sparse: true, ..index(name, keys) };
     vec![
         (ACCOUNTS, vec![sparse("expires", doc! { "expires": 1 })]),
         (ADDRESSES, vec![index("account", doc! { "account": 1 })]),
-        (MAILBOXES, vec![Index { unique: true, ..index("account_name", doc! { "account": 1, "name": 1 }) }]),
+        // Names are kept unique by the account, which whoever changes the list of its mailboxes has to take.
+        (MAILBOXES, vec![index("account_name", doc! { "account": 1, "name": 1 })]),
         (MESSAGES, vec![sparse("expires", doc! { "expires": 1 }), index("content", doc! { "content": 1 })]),
         (CHANGES, vec![index("at", doc! { "at": 1 })]),
         (OPERATIONS, vec![index("at", doc! { "at": 1 })]),

@@ -226,9 +226,13 @@ macro_rules! reading {
     ($store:expr, |$view:ident| $body:expr) => {{
         let shared = &$store.shared;
         $crate::mongo::store::trying!(shared, {
-            let mut view = $crate::mongo::view::View::snapshot(shared).await?;
-            let $view = &mut view;
-            $body
+            let mut transaction = $crate::mongo::view::View::begin(shared).await?;
+            let read = async {
+                let $view = &mut transaction;
+                $body
+            };
+            let read: $crate::mongo::fail::Step<_> = read.await;
+            transaction.finish(read).await
         })
     }};
 }

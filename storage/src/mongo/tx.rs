@@ -45,7 +45,7 @@ impl DerefMut for Tx<'_> {
 
 impl<'a> Tx<'a> {
     pub async fn begin(shared: &'a Shared) -> Result<Self, DbError> {
-        let view = View { session: shared.db.begin().await?, shared, now: shared.clock.now() };
+        let view = View::begin(shared).await?;
         let delta = Delta { day: day_of(view.now), ..Delta::default() };
         Ok(Tx {
             view,

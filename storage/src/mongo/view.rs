@@ -2,7 +2,7 @@
 
 use super::db::{DbError, Find, Session};
 use super::doc::Fields;
-use super::fail::Step;
+use super::fail::{Fail, Step};
 use super::keys;
 use super::records::{AccountRecord, BodyRecord, ContentRecord, content_of, mailbox_of, row_of};
 use super::schema::*;
@@ -18,7 +18,7 @@ const SHORT: u32 = 32;
 /// `_id`s in one question.
 const ASKED: usize = 1000;
 
-/// What is looked at: a snapshot or a transaction.
+/// A transaction, as what is looked at.
 pub struct View<'a> {
     pub shared: &'a Shared,
     pub session: Session,
@@ -26,8 +26,19 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    pub async fn snapshot(shared: &'a Shared) -> Result<Self, DbError> {
-        Ok(Self { session: shared.db.snapshot().await?, shared, now: shared.clock.now() })
+    pub async fn begin(shared: &'a Shared) -> Result<Self, DbError> {
+        Ok(Self { session: shared.db.begin().await?, shared, now: shared.clock.now() })
+    }
+
+    /// Ends a transaction that has only read. What was read counts once that is done: only then is it known to be
+    /// durable on a majority, and that it was no deposed primary that answered.
+    pub async fn finish<T>(mut self, read: Step<T>) -> Step<T> {
+        if let Err(Fail::Db(_) | Fail::Raced) = read {
+            self.session.abort().await;
+            return read;
+        }
+        self.session.commit().await?;
+        read
     }
 
     pub async fn get(&mut self, collection: &str, id: Bson) -> Step<Option<Document>> {

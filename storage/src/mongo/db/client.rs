@@ -4,8 +4,8 @@ use super::error::DbError;
 use super::session::Session;
 use mongodb::bson::{Document, doc};
 use mongodb::options::{
-    Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, SessionOptions,
-    TransactionOptions, WriteConcern,
+    Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, TransactionOptions,
+    WriteConcern,
 };
 use mongodb::{Client, Collection, Database};
 use std::future::Future;
@@ -79,15 +79,8 @@ impl Db {
         self.database.collection(name)
     }
 
-    /// Reads of one moment: all of them see the same state, and only what is durable on a majority.
-    pub async fn snapshot(&self) -> Result<Session, DbError> {
-        let options = SessionOptions::builder().snapshot(true).build();
-        let client = self.client.clone();
-        let start = async move { client.start_session().with_options(options).await };
-        Ok(Session::new(within(self.patience, "starting a session", start).await?, self.clone()))
-    }
-
-    /// A transaction.
+    /// A transaction: its reads all see one moment, and once it is committed, if only to that end, it is known that
+    /// what they saw is durable on a majority.
     pub async fn begin(&self) -> Result<Session, DbError> {
         let options = TransactionOptions::builder()
             .read_concern(ReadConcern::snapshot())

@@ -49,7 +49,6 @@ impl Update {
 pub struct Index {
     pub name: &'static str,
     pub keys: Document,
-    pub unique: bool,
     /// Only documents that have the field.
     pub sparse: bool,
 }
@@ -70,9 +69,6 @@ impl Db {
     pub async fn create_indexes(&self, collection: &str, indexes: &[Index]) -> Result<(), DbError> {
         let specify = |index: &Index| {
             let mut spec = doc! { "key": index.keys.clone(), "name": index.name };
-            if index.unique {
-                spec.insert("unique", true);
-            }
             if index.sparse {
                 spec.insert("sparse", true);
             }

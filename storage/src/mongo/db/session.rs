@@ -1,4 +1,4 @@
-//! A session of the driver: a transaction, or reads of one moment.
+//! A session of the driver, with its transaction.
 
 use super::client::Db;
 use super::error::{DbError, Kind};
