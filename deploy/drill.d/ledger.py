@@ -173,7 +173,8 @@ class Ledger:
         return lost, doubled, strangers
 
     def hint_delays(self, kept):
-        """Of each acknowledged mail and session that idled at the time: seconds until it was told, and whether it was.
+        """Of each acknowledged mail and session that idled at the time: seconds until it was told, whether it was,
+        and when it was acknowledged.
 
         Nothing is deleted, so the mailbox has n messages as soon as its n-th is visible: `kept` is in that order.
         """
@@ -189,6 +190,6 @@ class Ledger:
                     continue
                 told = span.heard_of(number)
                 if told is not None:
-                    yield max(0.0, told - at), True
+                    yield max(0.0, told - at), True, at
                 elif span.end is not None:
-                    yield span.end - at, False
+                    yield span.end - at, False, at

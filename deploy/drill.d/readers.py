@@ -2,6 +2,7 @@
 
 import imaplib
 import re
+import socket
 import time
 
 import mails
@@ -114,8 +115,11 @@ class Idler(Client):
         raise OSError("the server hung up")
 
     def end(self):
-        """From another thread: it would wait for the next message."""
-        close(self.connection)
+        """From another thread, as it would wait for the next message: its next line is the end."""
+        try:
+            self.connection.sock.shutdown(socket.SHUT_RDWR)
+        except (AttributeError, OSError):
+            pass  # It is between two connections, and sees that it is to stop.
 
 
 def _exists(line):

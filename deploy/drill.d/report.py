@@ -9,8 +9,8 @@ def summary(ledger: Ledger, censuses, faults, drained_badly, crashed):
     kept = [key for _, key, _ in first]
     lost, doubled, strangers = ledger.copies(kept)
     delays = list(ledger.hint_delays(kept))
-    late = [seconds for seconds, _ in delays if seconds > HINT_SECONDS]
-    never = [seconds for seconds, told in delays if not told and seconds > HEALED_WITHIN]
+    late = [(seconds, at) for seconds, _, at in delays if seconds > HINT_SECONDS]
+    never = [seconds for seconds, told, _ in delays if not told and seconds > HEALED_WITHIN]
     mails = ledger.mails.values()
     acknowledged = [m for m in mails if m.acknowledged_at is not None]
     corrupt = ledger.corrupt + [f"UID {uid} ({key})" for uid, key, intact in first if not intact]
@@ -28,8 +28,9 @@ def summary(ledger: Ledger, censuses, faults, drained_badly, crashed):
         "pause_ms_by_client": {client: round(s * 1000) for client, s in sorted(ledger.pauses.items())},
         "hints": len(delays),
         "hints_lost": len(late),
-        "hint_p50_ms": round(sorted(s for s, _ in delays)[len(delays) // 2] * 1000) if delays else 0,
-        "hint_healed_ms_max": round(max(late, default=0) * 1000),
+        "hint_p50_ms": round(sorted(s for s, *_ in delays)[len(delays) // 2] * 1000) if delays else 0,
+        "hint_healed_ms_max": round(max((s for s, _ in late), default=0) * 1000),
+        "late_hints_by_fault": by_fault(late, faults),
         "healed_errors": sum(ledger.troubles.values()),
         "reads_verified": ledger.verified,
     }
@@ -51,6 +52,16 @@ def summary(ledger: Ledger, censuses, faults, drained_badly, crashed):
     return {**counts, "clean": not findings, "findings": findings, "faults": faults}
 
 
+def by_fault(late, faults):
+    """What was last done before a mail whose hint was late: how many, and the longest in ms."""
+    found = {}
+    for seconds, at in late:
+        fault = next((f["fault"] for f in reversed(faults) if f["at"] <= at + seconds), "none")
+        count, longest = found.get(fault, (0, 0))
+        found[fault] = (count + 1, max(longest, round(seconds * 1000)))
+    return found
+
+
 def text(result, options):
     """For people."""
     lines = [f"seed {options.seed}, {options.seconds} s" + (", UNSAFE" if options.unsafe else ""), ""]
@@ -59,10 +70,12 @@ def text(result, options):
     if result["faults"]:
         lines.append("")
     for name, value in result.items():
-        if name not in ("findings", "faults", "clean", "pause_ms_by_client"):
+        if name not in ("findings", "faults", "clean", "pause_ms_by_client", "late_hints_by_fault"):
             lines.append(f"  {name.replace('_', ' '):<30} {value:>8}")
     lines += ["", "  longest pause by client"]
     lines += [f"    {client:<28} {ms:>8} ms" for client, ms in result["pause_ms_by_client"].items()]
+    lines += ["", "  late hints by the last fault before"]
+    lines += [f"    {fault:<28} {n:>4}, longest {ms} ms" for fault, (n, ms) in result["late_hints_by_fault"].items()]
     for what, found in result["findings"].items():
         lines += ["", f"  {what.replace('_', ' ')}: {len(found)}", *(f"    {f}" for f in found[:20])]
     lines += ["", "CLEAN" if result["clean"] else "NOT CLEAN"]

@@ -69,7 +69,7 @@ class Hints(unittest.TestCase):
             ledger.exists("i", 1, told)
         if end is not None:
             ledger.idles_no_more("i", end)
-        return list(ledger.hint_delays(["a"]))
+        return [(seconds, told) for seconds, told, _ in ledger.hint_delays(["a"])]
 
     def test_the_delay_is_from_the_acknowledgement(self):
         self.assertEqual(self.delays(0, 2.5, None), [(2.0, True)])
