@@ -1,8 +1,7 @@
 """The database: a server that speaks MongoDB's protocol, killed and started again on its storage path.
 
-Python's SecantusDB is the default because it honours `j: true`: whether an acknowledgement outlives `kill -9` then depends
-on the write concern that the nodes ask for, which is what the drill has to put to the test. The one in Rust ignores it and
-is told to make every commit durable.
+There are two, both of SecantusDB. Neither honours `j: true` when a transaction is committed (the one in Python does so for
+single writes), so both are told to make every commit durable.
 """
 
 import glob
@@ -16,7 +15,7 @@ from processes import HOST, Broken, Process, free_ports
 # The name under which the nodes connect: fail points meet nobody else.
 APP_NAME = "gadwall"
 SERVERS = {
-    "python": ("secantusd-py", ["--enable-test-commands", "--log-level", "WARNING"]),
+    "python": ("secantusd-py", ["--enable-test-commands", "--sync-on-commit", "--log-level", "WARNING"]),
     "rust": ("secantusd-rs", ["--enable-test-commands", "--sync-on-commit", "--cache-size", "256M"]),
 }
 

@@ -35,7 +35,7 @@ def summary(ledger: Ledger, censuses, faults, drained_badly, crashed):
         "reads_verified": ledger.verified,
     }
     findings = {
-        "lost": lost,
+        "lost": [f"{key}: acknowledged {when(ledger.mails[key].acknowledged_at, faults)}" for key in lost],
         "doubled": [f"{key}: {count} too many" for key, count in doubled.items()],
         "never_sent": strangers,
         "corrupt": corrupt,
@@ -50,6 +50,12 @@ def summary(ledger: Ledger, censuses, faults, drained_badly, crashed):
     }
     findings = {what: found for what, found in findings.items() if found}
     return {**counts, "clean": not findings, "findings": findings, "faults": faults}
+
+
+def when(at, faults):
+    """A time as it is of use: after which fault."""
+    before = [f for f in faults if f["at"] <= at]
+    return f"{at - before[-1]['at']:.3f} s after {before[-1]['fault']} began" if before else "before any fault"
 
 
 def by_fault(late, faults):

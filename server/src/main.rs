@@ -49,7 +49,8 @@ fn open_store(
         StoreKind::Memory => Ok(Arc::new(MemoryStore::new(clock, entropy))),
         StoreKind::Mongodb => {
             let (uri, database) = (&config.mongodb_uri, &config.mongodb_database);
-            let options = MongoOptions { bus, ..MongoOptions::new(uri, database, clock, entropy) };
+            let mut options = MongoOptions { bus, ..MongoOptions::new(uri, database, clock, entropy) };
+            options.timing.unsafe_early_commit = acknowledges_early();
             let open = MongoStore::open(options);
             let opened = tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(open));
             opened.map(|store| Arc::new(store) as _).map_err(|e| Failure::failed(e.to_string()))
@@ -67,6 +68,15 @@ fn open_store(
             }
         }
     }
+}
+
+/// The control of `deploy/drill --unsafe`, which has to find the losses. No setting, so that nobody sets it.
+fn acknowledges_early() -> bool {
+    let is_unsafe = std::env::var_os("GADWALL_UNSAFE_ACK").is_some_and(|value| value == "1");
+    if is_unsafe {
+        tracing::warn!("GADWALL_UNSAFE_ACK: mail is acknowledged before it is stored, and will be lost");
+    }
+    is_unsafe
 }
 
 fn start_logging(config: &Config) -> Result<(), Failure> {
