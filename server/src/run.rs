@@ -7,6 +7,7 @@ use crate::http::{self, Endpoint, HttpConfig};
 use crate::listen::Doors;
 use crate::msgid::MessageIds;
 use crate::net::{Listener, Net, TlsUpgrade};
+use crate::presence::Announcer;
 use crate::tls::{Tls, TlsError};
 use crate::{Backend, Env, Services};
 use gadwall_storage::body::SpoolConfig;
@@ -53,6 +54,7 @@ pub struct Running {
     serving: watch::Sender<bool>,
     reload: Arc<Notify>,
     drain_delay: Duration,
+    announcer: Option<Announcer>,
 }
 
 /// Starts every listener of `config` on `net`, over `backend`.
@@ -65,7 +67,7 @@ pub async fn start(config: Config, backend: Backend, env: Env, net: &dyn Net) ->
     }
     let addresses: Vec<_> = bound.iter().map(|b| (b.0, b.1)).collect();
 
-    let Backend { store, counters } = backend;
+    let Backend { store, counters, presence } = backend;
     let tls = certificate(&config)?.map(Arc::new);
     let secret = store.secret(MESSAGE_IDS, env.entropy.bytes()).await?;
     let services = Arc::new(Services {
@@ -89,7 +91,7 @@ pub async fn start(config: Config, backend: Backend, env: Env, net: &dyn Net) ->
 
     let http = http_config(&config, &addresses, admin_token(&services.env));
     let (serving, is_serving) = watch::channel(false);
-    let router = http::router(services.clone(), http.clone(), is_serving);
+    let router = http::router(services.clone(), http.clone(), is_serving.clone());
     let account = catchall.as_ref().map(|(account, _)| account.id);
     let doors = Arc::new(Doors::new(services.clone(), router, account, &config));
     spawn_listeners(&doors, bound);
@@ -100,6 +102,8 @@ pub async fn start(config: Config, backend: Backend, env: Env, net: &dyn Net) ->
     }
     tokio::spawn(until(doors.draining().clone(), sweep_for_ever(services.clone())));
     serving.send_replace(true);
+    let announcer =
+        presence.map(|presence| Announcer::start(presence, services.env.clone(), &addresses, is_serving));
     let catchall = catchall.map(|(account, password)| (account.address, password));
     Ok(Running {
         services,
@@ -110,6 +114,7 @@ pub async fn start(config: Config, backend: Backend, env: Env, net: &dyn Net) ->
         serving,
         reload,
         drain_delay: config.drain_delay,
+        announcer,
     })
 }
 
@@ -139,6 +144,9 @@ impl Running {
         self.serving.send_replace(false);
         tokio::time::sleep(self.drain_delay).await;
         self.doors.drain().await;
+        if let Some(announcer) = self.announcer {
+            announcer.leave().await;
+        }
         self.services.store.close().await
     }
 }

@@ -8,6 +8,7 @@ pub fn show(running: &Running, config: &Config) {
     say(&format!("gadwall {}", env!("CARGO_PKG_VERSION")));
     match config.store {
         StoreKind::Sled => say(&format!("  data    {}", config.data.display())),
+        StoreKind::Mongodb => say(&format!("  data    in MongoDB, database {}", config.mongodb_database)),
         StoreKind::Memory => say("  data    in memory: nothing is kept when this process ends"),
     }
     for (door, addr) in &running.addresses {

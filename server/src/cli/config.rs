@@ -9,6 +9,7 @@ pub fn check(config: &Config) {
     say("The configuration is good.");
     match config.store {
         StoreKind::Sled => say(&format!("  store     {}", config.data.display())),
+        StoreKind::Mongodb => say(&format!("  store     MongoDB, database {}", config.mongodb_database)),
         StoreKind::Memory => say("  store     in memory: nothing is kept when the process ends"),
     }
     for (door, addr) in &config.doors {

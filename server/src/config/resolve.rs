@@ -14,6 +14,9 @@ pub struct Config {
     pub data: PathBuf,
     pub store: StoreKind,
     pub store_cache_bytes: u64,
+    /// Holds credentials.
+    pub mongodb_uri: String,
+    pub mongodb_database: String,
     pub redis: Option<RedisUrl>,
     pub doors: Vec<(Door, SocketAddr)>,
     pub proxy_from: Networks,
@@ -106,6 +109,8 @@ impl Config {
             data: s.data.map_or_else(default_data_directory, Ok)?,
             store: s.store.unwrap_or(StoreKind::Sled),
             store_cache_bytes: s.store_cache.map_or(32 << 20, |b| b.0),
+            mongodb_uri: s.mongodb_uri.unwrap_or_else(|| "mongodb://127.0.0.1:27017".into()),
+            mongodb_database: s.mongodb_database.unwrap_or_else(|| "gadwall".into()),
             redis,
             doors,
             proxy_from: s.proxy_from.unwrap_or_default(),

@@ -34,11 +34,18 @@ settings! {
     /// Directory of the store [default: $XDG_DATA_HOME/gadwall]
     #[arg(value_name = "DIR")]
     data: PathBuf, "GADWALL_DATA";
-    /// Where to keep mail: sled (on disk) or memory (gone when the process ends) [default: sled]
+    /// Where to keep mail: sled (on disk), mongodb (a replica set) or memory (gone when the process ends) [default: sled]
     store: StoreKind, "GADWALL_STORE";
     /// Memory the sled store may use for its cache [default: 32MiB]
     #[arg(value_name = "SIZE")]
     store_cache: ByteSize, "GADWALL_STORE_CACHE";
+
+    /// Replica set of the mongodb store: mongodb://HOST,HOST,HOST/?replicaSet=NAME [default: mongodb://127.0.0.1:27017]
+    #[arg(value_name = "URI", hide_env_values = true)]
+    mongodb_uri: String, "GADWALL_MONGODB_URI";
+    /// Database of the mongodb store [default: gadwall]
+    #[arg(value_name = "NAME")]
+    mongodb_database: String, "GADWALL_MONGODB_DATABASE";
 
     /// Redis that the nodes of a cluster share: redis://HOST:6379 or redis+sentinel://HOST,HOST/MASTER [default: none]
     #[arg(value_name = "URL", hide_env_values = true)]
@@ -155,6 +162,7 @@ settings! {
 #[serde(rename_all = "kebab-case")]
 pub enum StoreKind {
     Sled,
+    Mongodb,
     Memory,
 }
 

@@ -21,6 +21,8 @@ pub struct Settings {
     pub connect: Duration,
     /// How often members are asked how they are: bounds how late an election is noticed.
     pub heartbeat: Duration,
+    /// Answers commits before they are tried. Loses mail: only to show that what looks for lost mail finds it.
+    pub unsafe_early_commit: bool,
 }
 
 impl Default for Settings {
@@ -30,6 +32,7 @@ impl Default for Settings {
             selection: Duration::from_secs(2),
             connect: Duration::from_secs(2),
             heartbeat: Duration::from_millis(500),
+            unsafe_early_commit: false,
         }
     }
 }
@@ -40,6 +43,7 @@ pub struct Db {
     client: Client,
     pub(super) database: Database,
     pub(super) patience: Duration,
+    pub(super) unsafe_early_commit: bool,
 }
 
 impl Db {
@@ -60,7 +64,8 @@ impl Db {
         options.selection_criteria = Some(primary());
         let client = Client::with_options(options).map_err(|e| DbError::of_driver("connecting", &e))?;
         let database = client.database(database);
-        Ok(Self { client, database, patience: settings.command })
+        let Settings { command: patience, unsafe_early_commit, .. } = *settings;
+        Ok(Self { client, database, patience, unsafe_early_commit })
     }
 
     /// What the member that is the primary says of itself.

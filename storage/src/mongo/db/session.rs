@@ -7,6 +7,9 @@ use mongodb::ClientSession;
 use mongodb::error::Result as DriverResult;
 use std::time::Duration;
 
+/// How long a commit that was answered early is kept back.
+const EARLY: Duration = Duration::from_millis(200);
+
 pub struct Session {
     pub(super) db: Db,
     /// `None` while a command is under way on its task, and for good once one was late.
@@ -49,6 +52,9 @@ impl Session {
 
     /// Commits, or commits again after an unknown outcome: the server remembers the transaction's.
     pub async fn commit(&mut self) -> Result<(), DbError> {
+        if self.db.unsafe_early_commit {
+            return self.commit_later();
+        }
         let committed =
             self.run("committing", |s| Box::pin(async move { s.commit_transaction().await })).await;
         // That it has not happened is only known when the server says so.
@@ -56,6 +62,18 @@ impl Session {
             Kind::Transient if !e.is_over => e.as_kind(Kind::Unknown),
             _ => e,
         })
+    }
+
+    /// Says that it is committed, and tries to later: see `Settings::unsafe_early_commit`.
+    fn commit_later(&mut self) -> Result<(), DbError> {
+        let mut session = self.inner.take().ok_or_else(|| DbError::lost("committing"))?;
+        tokio::spawn(async move {
+            tokio::time::sleep(EARLY).await;
+            if let Err(error) = session.commit_transaction().await {
+                tracing::warn!(%error, "what was acknowledged is lost");
+            }
+        });
+        Ok(())
     }
 
     /// Ends the transaction without effect. The server does so too, later, if this doesn't get through.
