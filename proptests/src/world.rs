@@ -25,8 +25,7 @@ impl World {
     pub async fn new() -> World {
         let clock = Arc::new(ManualClock::default());
         let env = Env::inline(clock, Arc::new(SeededEntropy::new(1)));
-        let store: Arc<dyn MailStore> =
-            Arc::new(MemoryStore::new(env.clock.clone(), env.entropy.clone()));
+        let store: Arc<dyn MailStore> = Arc::new(MemoryStore::new(env.clock.clone(), env.entropy.clone()));
         let request = AccountRequest {
             address: Some(Address::parse("ann@example.org").expect("an address")),
             password: Some("secret".into()),
@@ -46,7 +45,10 @@ impl World {
             store,
             env,
         };
-        World { services: Arc::new(services), account: made.expect("an empty store takes an account").account }
+        World {
+            services: Arc::new(services),
+            account: made.expect("an empty store takes an account").account,
+        }
     }
 
     /// A connection from this machine: the server's end and the client's.

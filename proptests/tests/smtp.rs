@@ -12,7 +12,8 @@ use std::convert::Infallible;
 /// Content that is about dots and line ends.
 fn content() -> BoxedStrategy<Vec<u8>> {
     let tricky = select(vec![
-        ".", "..", "\r\n", "\n", "\r", "\n.\n", "\r.\r", "\n.\r\n", "\r\n.\n", "\r\n.\r", "\r.\r\n", "a", "\0", "\r\r\n",
+        ".", "..", "\r\n", "\n", "\r", "\n.\n", "\r.\r", "\n.\r\n", "\r\n.\n", "\r\n.\r", "\r.\r\n", "a",
+        "\0", "\r\r\n",
     ]);
     prop_oneof![
         4 => prop::collection::vec(tricky, 0..20).prop_map(|p| p.concat().into_bytes()),
@@ -120,10 +121,12 @@ proptest! {
         };
         let whole = read(&[usize::MAX]);
         prop_assert_eq!(whole.len(), lines.len());
-        prop_assert!(whole.iter().zip(&lines).all(|(read, sent)| match read {
-            Line::Text(text) => *text == sent.strip_suffix('\r').filter(|_| ending == "\n").unwrap_or(sent).as_bytes(),
-            Line::TooLong => sent.len() > 12_280,
-        }));
+        for (read, sent) in whole.iter().zip(&lines) {
+            let text = sent.strip_suffix('\r').filter(|_| ending == "\n").unwrap_or(sent);
+            let too_long = sent.len() + ending.len() > 12_288;
+            let expected = if too_long { Line::TooLong } else { Line::Text(text.into()) };
+            prop_assert!(*read == expected, "{} bytes", sent.len());
+        }
         let lengths: Vec<usize> = lengths.iter().map(|n| n.saturating_mul(50)).collect();
         prop_assert_eq!(read(&lengths), whole);
     }
@@ -139,7 +142,8 @@ enum Transaction {
 }
 
 fn transactions() -> BoxedStrategy<Vec<Transaction>> {
-    let rubbish = vec!["DATA", "WAT", "RCPT TO:<x@y>", "RSET", "MAIL FROM:<a@b", "NOOP", "BDAT x", "VRFY x", "EXPN"];
+    let rubbish =
+        vec!["DATA", "WAT", "RCPT TO:<x@y>", "RSET", "MAIL FROM:<a@b", "NOOP", "BDAT x", "VRFY x", "EXPN"];
     let one = prop_oneof![
         3 => content().prop_map(Transaction::Data),
         3 => (content(), prop::collection::vec(0usize..30, 1..4)).prop_map(|(c, l)| Transaction::Bdat(c, l)),
@@ -217,7 +221,7 @@ proptest! {
         let (whole, split) =
             runtime.block_on(async { (session(&said, &[usize::MAX]).await, session(&said, &lengths).await) });
         prop_assert_eq!(&split.0, &whole.0);
-        prop_assert!(whole.0.ends_with("221 2.0.0 Bye\r\n") || whole.0.contains("\r\n221 "), "{}", whole.0);
+        prop_assert!(whole.0.lines().last().is_some_and(|l| l.starts_with("221 ")), "{}", whole.0);
         prop_assert_eq!(&split.1, &whole.1);
         let with_path: Vec<Vec<u8>> =
             sent.into_iter().map(|m| [b"Return-Path: <a@b.org>\r\n", &m[..]].concat()).collect();
