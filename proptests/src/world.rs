@@ -1,19 +1,39 @@
 //! The engines over the memory store, and a client that says what it is given.
 
-use gadwall::accounts::{AccountDefaults, AccountRequest, create};
 use gadwall::auth::Authenticator;
 use gadwall::msgid::MessageIds;
 use gadwall::net::Conn;
 use gadwall::{Env, Limits, Services};
 use gadwall_storage::body::SpoolConfig;
+use gadwall_storage::contract::credentials;
 use gadwall_storage::memory::MemoryStore;
 use gadwall_storage::{
-    Account, Address, MailStore, MailboxName, MailboxRef, ManualClock, MessageQuery, SeededEntropy, UidSet,
-    read_range,
+    Account, AccountId, Address, Credentials, MailStore, MailboxName, MailboxRef, ManualClock, MessageQuery,
+    NewAccount, SeededEntropy, SpecialUse, UidSet, read_range,
 };
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_util::sync::CancellationToken;
+
+/// `secret`, hashed as weakly as can be: a session of every case begins with it.
+const HASH: &str =
+    "$argon2id$v=19$m=8,t=1,p=1$Z2Fkd2FsbCB0ZXN0cw$HRmBRXMD4lKSXymJHMZEoscEWmttHq/iL4zkvyy+QFU";
+
+fn ann(id: AccountId) -> NewAccount {
+    NewAccount {
+        id,
+        address: Address::parse("ann@example.org").expect("an address"),
+        name: "Ann".into(),
+        credentials: Credentials { password_hash: HASH.into(), ..credentials(0) },
+        quota_bytes: 1 << 30,
+        expires_at: None,
+        retention_secs: None,
+        mailboxes: vec![
+            (MailboxName::inbox(), None),
+            (MailboxName::parse("Archive").expect("a name"), Some(SpecialUse::Archive)),
+        ],
+    }
+}
 
 /// Services with one account: `ann@example.org`, password `secret`.
 pub struct World {
@@ -26,13 +46,8 @@ impl World {
         let clock = Arc::new(ManualClock::default());
         let env = Env::inline(clock, Arc::new(SeededEntropy::new(1)));
         let store: Arc<dyn MailStore> = Arc::new(MemoryStore::new(env.clock.clone(), env.entropy.clone()));
-        let request = AccountRequest {
-            address: Some(Address::parse("ann@example.org").expect("an address")),
-            password: Some("secret".into()),
-            quota_bytes: Some(1 << 30),
-            ..AccountRequest::default()
-        };
-        let made = create(&*store, &env, &AccountDefaults::default(), env.op(), request).await;
+        let id = AccountId::mint(&*env.clock, &*env.entropy);
+        let account = store.create_account(env.op(), ann(id)).await;
         let limits = Limits { bad_commands: 1000, ..Limits::default() };
         let services = Services {
             auth: Arc::new(Authenticator::new(store.clone(), env.clone())),
@@ -45,10 +60,7 @@ impl World {
             store,
             env,
         };
-        World {
-            services: Arc::new(services),
-            account: made.expect("an empty store takes an account").account,
-        }
+        World { services: Arc::new(services), account: account.expect("an empty store takes an account") }
     }
 
     /// A connection from this machine: the server's end and the client's.

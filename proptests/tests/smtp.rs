@@ -211,7 +211,7 @@ async fn session(said: &[u8], lengths: &[usize]) -> (String, Vec<Vec<u8>>) {
 }
 
 proptest! {
-    #![proptest_config(config(60))]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 500, ..config(100) })]
 
     /// A whole session: the same replies and the same mail, wherever the stream is cut.
     #[test]
