@@ -12,7 +12,7 @@ use proptest::prelude::*;
 #[derive(Debug, Clone, Default)]
 pub struct Spelling {
     pub choices: Vec<u8>,
-    /// Keeps to RFC 3501 where the decoder takes more: no 8-bit characters in quoted strings.
+    /// Keeps to RFC 3501 where the decoder takes more: no 8-bit characters in quoted strings, no empty lists of options.
     pub strict: bool,
 }
 
@@ -52,6 +52,11 @@ impl<'a> Writer<'a> {
         }
         self.at += 1;
         self.spelling.choices[self.at % self.spelling.choices.len()] % of
+    }
+
+    /// Whether to take the spelling of an extension, empty though it be.
+    fn extends(&mut self, of: u8) -> bool {
+        self.choose(of) == 1 && !self.spelling.strict
     }
 
     pub(super) fn text(&mut self, text: &str) {
@@ -263,7 +268,7 @@ impl<'a> Writer<'a> {
             }
             Command::Create { mailbox, special_use } => {
                 self.named("CREATE", mailbox);
-                if !special_use.is_empty() || self.choose(3) == 1 {
+                if !special_use.is_empty() || self.extends(3) {
                     self.text(" (");
                     self.words(&["USE", ""]);
                     self.list(special_use, |w, role| w.word(role_name(*role)));
@@ -309,17 +314,17 @@ impl<'a> Writer<'a> {
 
     fn list_command(&mut self, ListCommand { reference, patterns, select, returns }: &ListCommand) {
         self.words(&["LIST", ""]);
-        if !select.is_empty() || self.choose(4) == 1 {
+        if !select.is_empty() || self.extends(4) {
             self.list(select, |w, option| w.word(option));
             self.text(" ");
         }
         self.astring(reference);
         self.text(" ");
         match &patterns[..] {
-            [one] if self.choose(2) == 0 => self.pattern(one),
+            [one] if !self.extends(2) => self.pattern(one),
             several => self.list(several, |w, pattern| w.pattern(pattern)),
         }
-        if !returns.is_empty() || self.choose(4) == 1 {
+        if !returns.is_empty() || self.extends(4) {
             self.text(" ");
             self.words(&["RETURN", ""]);
             self.list(returns, |w, option| match option {
@@ -351,7 +356,11 @@ impl<'a> Writer<'a> {
                 self.on(*by, "SEARCH");
                 if let Some(charset) = charset {
                     self.words(&["CHARSET", ""]);
-                    self.astring(charset.as_bytes());
+                    // RFC 3501 §9 search has an astring; RFC 9051 §9 and others no literal.
+                    match self.spelling.strict {
+                        true => self.text(charset),
+                        false => self.astring(charset.as_bytes()),
+                    }
                     self.text(" ");
                 }
                 self.keys(key);
