@@ -3,8 +3,9 @@
 use crate::accounts::{AccountDefaults, AccountRequest, create};
 use crate::auth::Authenticator;
 use crate::msgid::MessageIds;
-use crate::net::Conn;
+use crate::net::{BoxIo, Conn, TlsInfo, TlsUpgrade};
 use crate::{Env, Limits, Services};
+use async_trait::async_trait;
 use gadwall_storage::body::SpoolConfig;
 use gadwall_storage::memory::MemoryStore;
 use gadwall_storage::{Account, Address, MailStore, ManualClock, SeededEntropy};
@@ -22,6 +23,13 @@ pub struct World {
 impl World {
     pub async fn new() -> World {
         Self::with(Limits::default(), 100_000_000).await
+    }
+
+    /// With a certificate, as it seems.
+    pub async fn with_tls() -> World {
+        let mut world = Self::new().await;
+        Arc::get_mut(&mut world.services).expect("nobody else has them yet").tls = Some(Arc::new(NoTls));
+        world
     }
 
     pub async fn with(limits: Limits, quota: u64) -> World {
@@ -75,6 +83,16 @@ impl World {
             drain: drain.clone(),
         };
         (conn, Talk { io: client, received: Vec::new(), drain })
+    }
+}
+
+/// Pretends to encrypt.
+struct NoTls;
+
+#[async_trait]
+impl TlsUpgrade for NoTls {
+    async fn accept(&self, io: BoxIo) -> std::io::Result<(BoxIo, TlsInfo)> {
+        Ok((io, TlsInfo { version: "TLSv1.3".into(), cipher: "NULL".into(), server_name: None }))
     }
 }
 
