@@ -222,6 +222,7 @@ fn http_config(config: &Config, addresses: &[(Door, SocketAddr)], admin_token: S
         api_key: config.api_key.clone(),
         admin_token,
         accounts_per_hour: config.accounts_per_hour,
+        trust_forwarded_for: config.trust_forwarded_for,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Back-off for those who guess: failures are counted by client address and by account, and forgotten after a
 //! quarter of an hour of peace.
 
+use crate::net::client_network;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -50,15 +51,11 @@ impl Throttle {
     pub fn failed(&self, peer: IpAddr, login: &str) {
         let now = Instant::now();
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() >= CAPACITY {
-            entries.retain(|_, failures| now < failures.last + FORGET_AFTER);
-            if entries.len() >= CAPACITY
-                && let Some(oldest) = entries.iter().min_by_key(|e| e.1.last).map(|e| e.0.clone())
-            {
-                entries.remove(&oldest);
-            }
+        let keys = keys(peer, login);
+        if entries.len() + keys.len() > CAPACITY {
+            make_room(&mut entries, now);
         }
-        for key in keys(peer, login) {
+        for key in keys {
             let failures = entries.entry(key).or_insert(Failures { count: 0, last: now });
             if now >= failures.last + FORGET_AFTER {
                 failures.count = 0;
@@ -73,16 +70,24 @@ impl Throttle {
     }
 }
 
+/// Forgets what is over, and if that is not enough the older half: so a flood does not make every failure walk through
+/// all of them.
+fn make_room(entries: &mut BTreeMap<Key, Failures>, now: Instant) {
+    entries.retain(|_, failures| now < failures.last + FORGET_AFTER);
+    if entries.len() > CAPACITY / 2 {
+        let mut times: Vec<Instant> = entries.values().map(|failures| failures.last).collect();
+        let middle = times.len() / 2;
+        let (_, middle, _) = times.select_nth_unstable(middle);
+        entries.retain(|_, failures| failures.last > *middle);
+    }
+}
+
 /// An address on this machine is nobody in particular: only the account counts then. IPv6 clients own a /64.
 fn keys(peer: IpAddr, login: &str) -> Vec<Key> {
     let mut keys = vec![Key::Account(login.chars().take(256).collect::<String>().to_lowercase())];
     match peer.to_canonical() {
         address if address.is_loopback() => {}
-        IpAddr::V6(v6) => {
-            let network = v6.to_bits() >> 64 << 64;
-            keys.push(Key::Address(IpAddr::V6(network.into())));
-        }
-        v4 => keys.push(Key::Address(v4)),
+        address => keys.push(Key::Address(client_network(address))),
     }
     keys
 }
@@ -98,5 +103,28 @@ fn penalty(count: u32, most: Duration) -> Duration {
     match count.checked_sub(FREE) {
         None => Duration::ZERO,
         Some(n) => Duration::from_secs(1 << n.min(20)).min(most),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_names_and_addresses_stays_within_bounds() {
+        let throttle = Throttle::default();
+        let guesser: IpAddr = "192.0.2.1".parse().unwrap();
+        for i in 0..80_000u32 {
+            if i % 1000 == 0 {
+                tokio::time::advance(Duration::from_millis(1)).await;
+                throttle.failed(guesser, "ann@example.org");
+            }
+            throttle.failed(
+                IpAddr::V6(((0x2001_0db8_u128 << 96) + (u128::from(i) << 64)).into()),
+                &format!("{i}@example.org"),
+            );
+            assert!(throttle.0.lock().unwrap().len() <= CAPACITY);
+        }
+        assert!(throttle.wait(guesser, "ann@example.org").is_some(), "who goes on guessing is not forgotten");
     }
 }

@@ -1,5 +1,6 @@
 //! How many accounts one client may make in an hour.
 
+use crate::net::client_network;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -31,7 +32,7 @@ impl Limiter {
     pub fn take(&self, client: IpAddr) -> Result<(), Duration> {
         let now = Instant::now();
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let client = prefix(client);
+        let client = client_network(client);
         if clients.len() >= CLIENTS && !clients.contains_key(&client) {
             make_room(&mut clients, now);
         }
@@ -53,16 +54,6 @@ fn make_room(clients: &mut BTreeMap<IpAddr, Count>, now: Instant) {
         && let Some(oldest) = clients.iter().min_by_key(|(_, c)| c.since).map(|(ip, _)| *ip)
     {
         clients.remove(&oldest);
-    }
-}
-
-fn prefix(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(v6) => {
-            let s = v6.segments();
-            IpAddr::from([s[0], s[1], s[2], s[3], 0, 0, 0, 0])
-        }
-        v4 => v4,
     }
 }
 
