@@ -14,7 +14,11 @@ pub mod listen;
 pub mod msgid;
 pub mod net;
 pub mod pop3;
+#[cfg(test)]
+mod refusals;
 pub mod run;
+#[cfg(test)]
+mod secrets;
 pub mod sendmail;
 mod services;
 pub mod smtp;

@@ -1,5 +1,7 @@
 //! What the engines' tests share: services over the memory store, and a client at the other end of a pipe.
 
+mod tricky;
+
 use crate::accounts::{AccountDefaults, AccountRequest, create};
 use crate::auth::Authenticator;
 use crate::msgid::MessageIds;
@@ -12,6 +14,8 @@ use gadwall_storage::{Account, Address, MailStore, ManualClock, SeededEntropy};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_util::sync::CancellationToken;
+
+pub use tricky::TrickyStore;
 
 /// Services with one account: `ann@example.org`, password `secret`.
 pub struct World {
@@ -37,6 +41,15 @@ impl World {
         let env = Env::inline(clock.clone(), Arc::new(SeededEntropy::new(1)));
         let store = Arc::new(MemoryStore::new(env.clock.clone(), env.entropy.clone()));
         Self::over(store, env, clock, limits, quota).await
+    }
+
+    /// The same over a store that can be made to fail.
+    pub async fn tricky(limits: Limits, quota: u64) -> (World, Arc<TrickyStore>) {
+        let clock = Arc::new(ManualClock::default());
+        let env = Env::inline(clock.clone(), Arc::new(SeededEntropy::new(1)));
+        let inner = Arc::new(MemoryStore::new(env.clock.clone(), env.entropy.clone()));
+        let store = Arc::new(TrickyStore::new(inner));
+        (Self::over(store.clone(), env, clock, limits, quota).await, store)
     }
 
     /// The same over a store of the test's own.

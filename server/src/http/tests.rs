@@ -8,4 +8,4 @@ mod submit;
 mod updates;
 mod world;
 
-pub(crate) use world::config;
+pub(crate) use world::{as_ann, basic, config};
