@@ -41,11 +41,13 @@ async fn content_that_trickles_is_given_up_and_not_kept() {
             pass(200).await;
             talk.send("x".repeat(20 << 10)).await;
         }
+        let begun = tokio::time::Instant::now();
         for _ in 0..14 {
             pass(20).await;
             talk.send("x").await;
         }
         assert!(talk.reply().await.starts_with("421 4.4.2"), "{begin}");
+        assert_eq!(begun.elapsed().as_secs(), 300, "{begin}: not a byte, a block resets the clock");
         talk.closed().await;
     }
     assert!(kept(&world).await.is_empty());
