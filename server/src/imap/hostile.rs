@@ -186,7 +186,7 @@ async fn a_line_without_end_is_answered_and_ends_the_connection() {
     let world = World::with(Limits { line_bytes: 1000, ..Limits::default() }, 1000).await;
     let mut talk = connect(&world).await;
     talk.send("x".repeat(1100)).await;
-    assert!(talk.line().await.starts_with("* BYE The command line is too long"));
+    assert!(talk.line().await.starts_with("* BYE The line is too long"));
     talk.closed().await;
 }
 

@@ -4,7 +4,6 @@ use super::copy::resolved;
 use super::{Outcome, Session};
 use crate::imap::encode::{Code, Status, Untagged};
 use crate::imap::types::{By, SequenceSet, StoreChange};
-use crate::imap::view::Expunges;
 use crate::imap::wire::Wire;
 use gadwall_storage::{FlagsNow, Uid, UidSet};
 

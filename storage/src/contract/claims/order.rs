@@ -3,18 +3,46 @@
 use crate::contract::*;
 use crate::*;
 use std::sync::Arc;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 const WRITERS: usize = 4;
 const ROUNDS: usize = 25;
 
 /// Writers that append, flag and expunge in one mailbox at once.
-fn writers(w: &World, at: MailboxRef) -> Vec<JoinHandle<()>> {
+struct Writers {
+    tasks: Vec<JoinHandle<()>>,
+    /// How often the reader has looked.
+    looks: watch::Sender<usize>,
+}
+
+impl Writers {
+    /// Whether they are still at it. Asked by the reader before each look: no writer is further ahead of the reader
+    /// than a round for each look, so that there is something to see however the machine shares out its time.
+    fn go_on(&self) -> bool {
+        self.looks.send_modify(|looks| *looks += 1);
+        !self.tasks.iter().all(JoinHandle::is_finished)
+    }
+
+    async fn finish(self) {
+        finish(self.tasks).await;
+    }
+}
+
+async fn finish(writers: Vec<JoinHandle<()>>) {
+    for writer in writers {
+        writer.await.expect("a writer finds nothing wrong");
+    }
+}
+
+fn writers(w: &World, at: MailboxRef) -> Writers {
+    let (looks, looked) = watch::channel(0);
     let write = |n: usize| {
-        let (store, entropy) = (w.shared(), w.entropy.clone());
+        let (store, entropy, mut looked) = (w.shared(), w.entropy.clone(), looked.clone());
         tokio::spawn(async move {
             let op = || OpId::mint(&*entropy);
             for round in 0..ROUNDS {
+                looked.wait_for(|looks| *looks >= round).await.expect("the reader outlives its writers");
                 let text = format!("writer {n} round {round}");
                 let new = (0..1 + round % 3).map(|_| message(text.as_bytes())).collect();
                 let mine: UidSet = store.append(op(), at, new).await.unwrap().uids.into_iter().collect();
@@ -28,20 +56,14 @@ fn writers(w: &World, at: MailboxRef) -> Vec<JoinHandle<()>> {
             }
         })
     };
-    (0..WRITERS).map(write).collect()
-}
-
-async fn finish(writers: Vec<JoinHandle<()>>) {
-    for writer in writers {
-        writer.await.expect("a writer finds nothing wrong");
-    }
+    Writers { tasks: (0..WRITERS).map(write).collect(), looks }
 }
 
 pub async fn no_uid_appears_behind_one_that_was_seen(w: &mut World) {
     let at = w.user("ann").await.inbox;
     let writers = writers(w, at);
     let (mut known, mut highest, mut next) = (UidSet::new(), 0, 1);
-    while !writers.iter().all(JoinHandle::is_finished) {
+    while writers.go_on() {
         let (mailbox, there) = w.store().uids(at).await.unwrap();
         let late = there.difference(&known);
         assert!(
@@ -57,7 +79,7 @@ pub async fn no_uid_appears_behind_one_that_was_seen(w: &mut World) {
         (known, next) = (known.union(&there), uidnext);
         tokio::task::yield_now().await;
     }
-    finish(writers).await;
+    writers.finish().await;
 }
 
 pub async fn no_change_appears_behind_a_modseq_that_was_seen(w: &mut World) {
@@ -65,11 +87,11 @@ pub async fn no_change_appears_behind_a_modseq_that_was_seen(w: &mut World) {
     let writers = writers(w, at);
     // The client only ever asks for what came after what it has seen: what appears behind that it misses for good.
     let mut client = Client { through: 1, ..Client::default() };
-    while !writers.iter().all(JoinHandle::is_finished) {
+    while writers.go_on() {
         client.apply(&w.delta(at, client.through).await);
         tokio::task::yield_now().await;
     }
-    finish(writers).await;
+    writers.finish().await;
     client.apply(&w.delta(at, client.through).await);
     assert_eq!(client, Client::of(&w.list(at).await, w.modseq(at).await));
 }
