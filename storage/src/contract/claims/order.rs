@@ -8,22 +8,28 @@ use tokio::task::JoinHandle;
 
 const WRITERS: usize = 4;
 const ROUNDS: usize = 25;
-/// How often a reader looks at least while they write.
-const LOOKS: usize = 100;
+/// How often a reader at least finds something new while they write.
+const LOOKS: usize = 50;
 
 /// Writers that append, flag and expunge in one mailbox at once.
 struct Writers {
     tasks: Vec<JoinHandle<()>>,
-    /// How often the reader has looked.
+    /// How often the reader has found something new.
     looks: Arc<AtomicUsize>,
+    last: ModSeq,
 }
 
 impl Writers {
-    /// Whether they are still at it. Asked by the reader before each look: they go on until it has looked often
-    /// enough, however the machine shares out its time.
     fn go_on(&self) -> bool {
-        self.looks.fetch_add(1, Ordering::Relaxed);
         !self.tasks.iter().all(JoinHandle::is_finished)
+    }
+
+    /// Told by the reader after each look. They go on until it has found something new often enough, however the
+    /// machine shares out its time.
+    fn seen(&mut self, modseq: ModSeq) {
+        if modseq > std::mem::replace(&mut self.last, modseq) {
+            self.looks.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     async fn finish(self) {
@@ -47,6 +53,8 @@ fn writers(w: &World, at: MailboxRef) -> Writers {
                 let text = format!("writer {n} round {round}");
                 let new = (0..1 + round % 3).map(|_| message(text.as_bytes())).collect();
                 let mine: UidSet = store.append(op(), at, new).await.unwrap().uids.into_iter().collect();
+                // A store that never waits would keep the reader out, here and below.
+                tokio::task::yield_now().await;
                 let seen = add(&[SystemFlag::Seen]);
                 match round % 4 {
                     1 => _ = store.set_flags(op(), at, &mine, &seen, None).await.unwrap(),
@@ -54,17 +62,16 @@ fn writers(w: &World, at: MailboxRef) -> Writers {
                     3 => _ = store.set_flags(op(), at, &UidSet::all(), &seen, None).await.unwrap(),
                     _ => {}
                 }
-                // A store that never waits would keep the reader out.
                 tokio::task::yield_now().await;
             }
         })
     };
-    Writers { tasks: (0..WRITERS).map(write).collect(), looks }
+    Writers { tasks: (0..WRITERS).map(write).collect(), looks, last: ModSeq::MIN }
 }
 
 pub async fn no_uid_appears_behind_one_that_was_seen(w: &mut World) {
     let at = w.user("ann").await.inbox;
-    let writers = writers(w, at);
+    let mut writers = writers(w, at);
     let (mut known, mut highest, mut next) = (UidSet::new(), 0, 1);
     while writers.go_on() {
         let (mailbox, there) = w.store().uids(at).await.unwrap();
@@ -80,6 +87,7 @@ pub async fn no_uid_appears_behind_one_that_was_seen(w: &mut World) {
         assert_eq!(mailbox.messages, there.len(), "the mailbox is that of the same moment");
         highest = highest.max(there.last().map_or(0, Uid::get));
         (known, next) = (known.union(&there), uidnext);
+        writers.seen(mailbox.modseq);
         tokio::task::yield_now().await;
     }
     writers.finish().await;
@@ -87,11 +95,13 @@ pub async fn no_uid_appears_behind_one_that_was_seen(w: &mut World) {
 
 pub async fn no_change_appears_behind_a_modseq_that_was_seen(w: &mut World) {
     let at = w.user("ann").await.inbox;
-    let writers = writers(w, at);
+    let mut writers = writers(w, at);
     // The client only ever asks for what came after what it has seen: what appears behind that it misses for good.
     let mut client = Client { through: 1, ..Client::default() };
     while writers.go_on() {
-        client.apply(&w.delta(at, client.through).await);
+        let delta = w.delta(at, client.through).await;
+        client.apply(&delta);
+        writers.seen(delta.through);
         tokio::task::yield_now().await;
     }
     writers.finish().await;
