@@ -8,7 +8,7 @@ use super::look::{Look, damaged};
 use super::messages::{expunge, forget_row};
 use super::operations::horizon;
 use super::records::{BlobRecord, MailboxRecord, RowRecord};
-use super::segments::{SEGMENT_LEN, read};
+use super::segments::read;
 use super::store::SledStore;
 use super::tx::Tx;
 use super::writer::Asks;
@@ -186,9 +186,7 @@ impl SledStore {
     /// Deletes segments nobody refers to and writes the rest of mostly dead ones again. Whether there is more to do.
     async fn compact(&self) -> Result<bool> {
         let shared = self.shared.clone();
-        if shared.segments.tail() > SEGMENT_LEN / 2 {
-            shared.segments.roll();
-        }
+        shared.segments.roll();
         let closed = shared.segments.closed().map_err(|e| StoreError::io("listing segments", &e))?;
         let mut sparse = None;
         for (segment, len) in closed {
@@ -221,7 +219,7 @@ impl SledStore {
             let closed = tx.segments.closed().map_err(|e| StoreError::io("listing segments", &e))?;
             let is_closed = closed.iter().any(|(number, _)| *number == segment);
             if is_closed && tx.raw(&keys::segment_live(segment))?.is_none() {
-                tx.segments.delete(segment).map_err(|e| StoreError::io("deleting a segment", &e))?;
+                tx.dead_segments.push(segment);
             }
             Ok(())
         })

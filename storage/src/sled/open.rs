@@ -4,7 +4,7 @@ use super::db::{Db, Sync};
 use super::keys;
 use super::look::Look;
 use super::records::{SCHEMA_VERSION, encode};
-use super::segments::Segments;
+use super::segments::{SEGMENT_LEN, Segments};
 use super::store::SledStore;
 use crate::memory::Limits;
 use crate::{Clock, Entropy};
@@ -28,12 +28,16 @@ pub struct SledOptions {
     /// For the power-cut test alone.
     #[doc(hidden)]
     pub unsafe_without_sync: bool,
+    /// For tests that want many segments of message content: how long one gets, in bytes.
+    #[doc(hidden)]
+    pub segment_bytes: u64,
 }
 
 impl SledOptions {
     pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         let limits = Limits::default();
-        Self { clock, entropy, cache_bytes: 64 << 20, limits, unsafe_without_sync: false }
+        let segment_bytes = SEGMENT_LEN;
+        Self { clock, entropy, cache_bytes: 64 << 20, limits, unsafe_without_sync: false, segment_bytes }
     }
 }
 
@@ -61,7 +65,7 @@ impl SledStore {
         let io = |error| OpenError::Io { path: path.clone(), error };
         create_private(directory).map_err(io)?;
         let lock = lock(directory)?;
-        let segments = Segments::open(&directory.join("segments")).map_err(io)?;
+        let segments = Segments::open(&directory.join("segments"), options.segment_bytes).map_err(io)?;
         let sync = if options.unsafe_without_sync { Sync::FlushOnly } else { Sync::Full };
         let db = open_index(directory, options.cache_bytes, sync).map_err(|e| match e {
             ::sled::Error::Io(error) => OpenError::Io { path: path.clone(), error },

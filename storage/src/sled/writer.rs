@@ -90,7 +90,8 @@ impl Writer {
             })
         });
         self.queue.send(Message::Run(asks, job)).map_err(|_| closed())?;
-        answered.await.unwrap_or_else(|_| Err(closed()))
+        // Stopping waits for every answer, so one that does not come means that the commit thread has panicked.
+        answered.await.unwrap_or_else(|_| Err(panicked()))
     }
 
     /// Finishes what has been sent and ends.
@@ -108,7 +109,25 @@ pub fn closed() -> StoreError {
     StoreError::unavailable("the store is closed")
 }
 
+fn panicked() -> StoreError {
+    StoreError::Unavailable {
+        reason: "the commit thread has panicked".into(),
+        retry_after: None,
+        outcome_unknown: true,
+    }
+}
+
+/// However the commit thread ends, nothing is written after it.
+struct Closes<'a>(&'a Shared);
+
+impl Drop for Closes<'_> {
+    fn drop(&mut self) {
+        self.0.closed.store(true, Ordering::Release);
+    }
+}
+
 fn run(shared: &Shared, jobs: &mpsc::Receiver<Message>) {
+    let _closes = Closes(shared);
     while let Ok(first) = jobs.recv() {
         if !group(shared, first, jobs) {
             return;
@@ -171,8 +190,10 @@ fn admit(shared: &Shared, asks: Asks, free: u64) -> Result<()> {
     Ok(())
 }
 
-fn commit(shared: &Shared, tx: Tx, durable: Durable) -> Result<()> {
+fn commit(shared: &Shared, mut tx: Tx, durable: Durable) -> Result<()> {
+    let dead = std::mem::take(&mut tx.dead_segments);
     if tx.is_empty() {
+        delete(shared, dead);
         return Ok(());
     }
     let (batch, hints) = tx.into_batch();
@@ -184,7 +205,10 @@ fn commit(shared: &Shared, tx: Tx, durable: Durable) -> Result<()> {
         }
     };
     match &committed {
-        Ok(()) => hints.into_iter().for_each(|hint| shared.hub.publish(hint)),
+        Ok(()) => {
+            hints.into_iter().for_each(|hint| shared.hub.publish(hint));
+            delete(shared, dead);
+        }
         Err(error) => {
             // What is on disk now is not known until the store is opened again.
             shared.closed.store(true, Ordering::Release);
@@ -192,6 +216,15 @@ fn commit(shared: &Shared, tx: Tx, durable: Durable) -> Result<()> {
         }
     }
     committed
+}
+
+/// Deletes segments that nothing durable refers to. One that stays is found again by the next sweep.
+fn delete(shared: &Shared, dead: Vec<u32>) {
+    for segment in dead {
+        if let Err(error) = shared.segments.delete(segment) {
+            tracing::warn!(%error, segment, "a dead segment can't be deleted");
+        }
+    }
 }
 
 /// Free bytes on the store's disk.
