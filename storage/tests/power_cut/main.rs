@@ -7,19 +7,20 @@
 mod check;
 mod dice;
 mod disk;
+mod life;
 mod record;
+mod seen;
 mod workload;
 mod writer;
 
 use check::{Acknowledged, Checker, Progress};
-use dice::Dice;
-use disk::{Disk, Unsynced};
-use record::{Event, Record, events};
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use disk::Disk;
+use life::Life;
+use seen::Seen;
+use std::path::Path;
 use std::process::Command;
 use workload::{Kind, Workload};
-use writer::{JOB, Job, SAID, STORE};
+use writer::{JOB, Job};
 
 /// One run: several lives of one store, each ended by a power cut.
 struct Scenario {
@@ -29,9 +30,17 @@ struct Scenario {
     lives: u64,
     /// Steps of each owner in each life.
     steps: u64,
-    /// Moments at which the power is cut, in each life.
-    cuts: usize,
+    cuts: Cuts,
     sync: bool,
+}
+
+/// When the power is cut, in each life.
+#[derive(Clone, Copy)]
+enum Cuts {
+    /// At so many moments: while the store is opened, right after something was acknowledged, and anywhere.
+    Some(usize),
+    /// At every moment until the store is open, in every way.
+    WhileOpening,
 }
 
 /// What came of a run.
@@ -39,22 +48,37 @@ struct Scenario {
 struct Outcome {
     images: usize,
     losses: Vec<String>,
+    seen: Seen,
 }
 
 #[test]
 fn power_cut_loses_nothing_acknowledged() {
     let kind = Kind::Mixed;
     let test = "power_cut_loses_nothing_acknowledged";
-    let scenario = Scenario { test, kind, owners: 6, lives: 6, steps: 40, cuts: 36, sync: true };
-    assert_no_loss(&scenario);
+    let scenario = Scenario { test, kind, owners: 6, lives: 5, steps: 150, cuts: Cuts::Some(40), sync: true };
+    if let Some(seen) = assert_no_loss(&scenario) {
+        assert!(seen.segments > 12 && seen.dead_segments > 0 && seen.index_len > 8 << 20, "{seen:?}");
+    }
 }
 
 /// A batch longer than what sled's file is cut into is all there or not at all.
 #[test]
 fn power_cut_within_a_long_batch_loses_nothing() {
-    let kind = Kind::Bulk(3000);
+    let kind = Kind::Bulk(6000);
     let test = "power_cut_within_a_long_batch_loses_nothing";
-    let scenario = Scenario { test, kind, owners: 2, lives: 2, steps: 7, cuts: 12, sync: true };
+    let scenario = Scenario { test, kind, owners: 2, lives: 2, steps: 7, cuts: Cuts::Some(12), sync: true };
+    if let Some(seen) = assert_no_loss(&scenario) {
+        assert!(seen.long_batches > 0, "{seen:?}");
+    }
+}
+
+/// Nor `kill -9`, which leaves what was written and not synced.
+#[test]
+fn power_cut_while_a_store_is_opened_leaves_one_that_opens() {
+    let kind = Kind::Mixed;
+    let test = "power_cut_while_a_store_is_opened_leaves_one_that_opens";
+    let scenario =
+        Scenario { test, kind, owners: 3, lives: 2, steps: 12, cuts: Cuts::WhileOpening, sync: true };
     assert_no_loss(&scenario);
 }
 
@@ -63,7 +87,7 @@ fn power_cut_within_a_long_batch_loses_nothing() {
 fn power_cut_without_the_extra_sync_is_seen_to_lose() {
     let kind = Kind::Mixed;
     let test = "power_cut_without_the_extra_sync_is_seen_to_lose";
-    let scenario = Scenario { test, kind, owners: 6, lives: 1, steps: 40, cuts: 36, sync: false };
+    let scenario = Scenario { test, kind, owners: 6, lives: 1, steps: 40, cuts: Cuts::Some(36), sync: false };
     if writer::was_asked() {
         return;
     }
@@ -71,13 +95,14 @@ fn power_cut_without_the_extra_sync_is_seen_to_lose() {
     assert!(!outcome.losses.is_empty(), "{} images, and nothing was seen to be lost", outcome.images);
 }
 
-fn assert_no_loss(scenario: &Scenario) {
+/// Runs the scenario, unless this is the process that writes for it: then there is nothing to be checked.
+fn assert_no_loss(scenario: &Scenario) -> Option<Seen> {
     if writer::was_asked() {
-        return;
+        return None;
     }
-    let outcome = scenario.run(seed());
-    let losses = &outcome.losses;
-    assert!(losses.is_empty(), "{} of {} images:\n{}", losses.len(), outcome.images, losses.join("\n"));
+    let Outcome { images, losses, seen } = scenario.run(seed());
+    assert!(losses.is_empty(), "{} of {images} images:\n{}", losses.len(), losses.join("\n"));
+    Some(seen)
 }
 
 /// Another one each time; `GADWALL_SEED` repeats a run, as far as threads allow.
@@ -113,20 +138,14 @@ impl Scenario {
                 sync: self.sync,
             };
             let record = self.record(&job, scratch.path(), &recorder);
-            let mut life = Life {
-                scenario: self,
-                checker: &checker,
-                scratch: scratch.path(),
-                job: &job,
-                known,
-                survivor: None,
+            let life = Life::new(&job, &checker, scratch.path(), known);
+            let Some((next, acknowledged)) = life.cut_all(&record, self.cuts, disk, &mut outcome) else {
+                break;
             };
-            life.cut_all(&record, disk, &mut outcome);
-            let Some((next, acknowledged)) = life.survivor else { break };
             std::fs::remove_dir_all(&machine).unwrap();
             (machine, known) = (next, acknowledged);
         }
-        println!("{} images", outcome.images);
+        println!("{} images, {:?}", outcome.images, outcome.seen);
         outcome
     }
 
@@ -143,121 +162,4 @@ impl Scenario {
         std::fs::remove_file(&record).unwrap();
         bytes
     }
-}
-
-/// One life of a store, played back.
-struct Life<'a> {
-    scenario: &'a Scenario,
-    checker: &'a Checker,
-    scratch: &'a Path,
-    job: &'a Job,
-    known: Acknowledged,
-    /// Where the next life begins.
-    survivor: Option<(PathBuf, Acknowledged)>,
-}
-
-impl Life<'_> {
-    fn cut_all(&mut self, record: &[u8], mut disk: Disk, outcome: &mut Outcome) {
-        let all: Vec<Event> = events(record).collect();
-        let mut dice = Dice::of(&[self.job.workload.seed, self.job.life, 1]);
-        let cuts = moments(&all, self.scenario.cuts, &mut dice);
-        let survivor = *dice.pick(&cuts[cuts.len() / 2..]);
-        let mut said = 0;
-        for (at, event) in all.iter().enumerate() {
-            match event.record {
-                Record::Create { path: SAID } | Record::Open { path: SAID } => said = event.inode,
-                Record::Write { bytes, .. } if event.inode == said => {
-                    self.hear(std::str::from_utf8(bytes).unwrap())
-                }
-                _ => {
-                    let blob = matches!(event.record, Record::Create { path } if path.contains("/blobs/"));
-                    assert!(!blob, "sled has put a value where it never syncs: {:?}", event.record);
-                    disk.apply(event);
-                }
-            }
-            if cuts.binary_search(&at).is_ok() {
-                let unsynced = *dice.pick(&[Unsynced::Lost, Unsynced::Torn, Unsynced::Torn, Unsynced::Kept]);
-                let found = self.cut(&disk, unsynced, dice.next(), at, outcome);
-                if let (true, Some((seed, found))) = (at == survivor, found) {
-                    let next = self.scratch.join(format!("machine-{}", self.job.life + 1));
-                    disk.cut(unsynced, &mut Dice::of(&[seed]), &next);
-                    self.survivor = Some((next, found));
-                }
-            }
-        }
-    }
-
-    fn hear(&mut self, line: &str) {
-        let mut words = line.split_whitespace();
-        let word = words.next().unwrap();
-        let mut number = || words.next().unwrap().parse::<u64>().unwrap();
-        let (owner, n) = (number(), number());
-        let progress = &mut self.known.progress[owner as usize];
-        assert_eq!(progress.done, n, "{line}");
-        if word == "begin" {
-            progress.begun = true;
-            return;
-        }
-        *progress = Progress { done: n + 1, begun: false };
-        for made in words {
-            let (name, validity) = made.split_once('=').unwrap();
-            let now = &self.checker.histories[owner as usize][n as usize + 1];
-            let made = now.account.as_ref().unwrap().mailboxes[name].made.clone();
-            self.known.shown.insert((owner, made), validity.parse().unwrap());
-        }
-    }
-
-    /// One image: what was found in it, and the dice it was made with.
-    fn cut(
-        &self,
-        disk: &Disk,
-        unsynced: Unsynced,
-        seed: u64,
-        at: usize,
-        outcome: &mut Outcome,
-    ) -> Option<(u64, Acknowledged)> {
-        let image = self.scratch.join("image");
-        disk.cut(unsynced, &mut Dice::of(&[seed]), &image);
-        let store = image.join(STORE);
-        std::fs::create_dir_all(store.parent().unwrap()).unwrap();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
-        let found = runtime.block_on(self.checker.check(&store, self.job.life, &self.known));
-        drop(runtime);
-        std::fs::remove_dir_all(&image).unwrap();
-        outcome.images += 1;
-        match found {
-            Ok(found) => Some((seed, found)),
-            Err(e) => {
-                outcome.losses.push(format!("life {}, event {at}, {unsynced:?}: {e}", self.job.life));
-                None
-            }
-        }
-    }
-}
-
-/// When to cut: while the store is opened, right after something was acknowledged, and anywhere.
-fn moments(all: &[Event], count: usize, dice: &mut Dice) -> Vec<usize> {
-    let said: BTreeSet<u64> = all
-        .iter()
-        .filter(|e| matches!(e.record, Record::Create { path: SAID } | Record::Open { path: SAID }))
-        .map(|e| e.inode)
-        .collect();
-    let mut lines: BTreeMap<bool, Vec<usize>> = BTreeMap::new();
-    for (at, event) in all.iter().enumerate() {
-        if let Record::Write { bytes, .. } = event.record
-            && said.contains(&event.inode)
-        {
-            lines.entry(bytes.starts_with(b"done")).or_default().push(at);
-        }
-    }
-    let (begun, done) = (&lines[&false], &lines[&true]);
-    let mut moments = BTreeSet::new();
-    for index in 0..count {
-        moments.insert(match index % 3 {
-            0 => dice.below(begun[0] as u64 + 1) as usize,
-            1 => *dice.pick(done),
-            _ => dice.below(all.len() as u64) as usize,
-        });
-    }
-    moments.into_iter().collect()
 }
