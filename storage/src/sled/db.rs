@@ -14,6 +14,9 @@ pub struct Db {
     /// A descriptor of our own on sled's file.
     file: File,
     sync: Sync,
+    /// A disk that fails.
+    #[cfg(test)]
+    pub fail_syncs: std::sync::atomic::AtomicBool,
 }
 
 /// What is done beyond sled's own flush.
@@ -75,13 +78,24 @@ impl Db {
             .open()?;
         let tree = sled.open_tree(b"gadwall")?;
         let file = File::open(directory.join("db"))?;
-        let db = Self { sled, tree, file, sync };
+        let db = Self {
+            sled,
+            tree,
+            file,
+            sync,
+            #[cfg(test)]
+            fail_syncs: false.into(),
+        };
         db.flush()?;
         Ok(db)
     }
 
     fn flush(&self) -> Result<(), ::sled::Error> {
         self.sled.flush()?;
+        #[cfg(test)]
+        if self.fail_syncs.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err(std::io::Error::other("a disk that fails").into());
+        }
         match self.sync {
             Sync::Full => self.file.sync_data()?,
             Sync::FlushOnly => {}

@@ -57,7 +57,7 @@ impl Maintenance for SledStore {
     }
 
     async fn audit(&self) -> Result<Vec<String>> {
-        let reader = self.read().await;
+        let reader = self.read().await?;
         super::audit::audit(&reader)
     }
 }
@@ -162,7 +162,7 @@ impl SledStore {
         let kept = i64::try_from(self.shared.limits.journal_retention.as_millis()).unwrap_or(i64::MAX);
         let horizon = Timestamp(now.0.saturating_sub(kept));
         let (candidates, last) = {
-            let reader = self.read().await;
+            let reader = self.read().await?;
             let round = reader.tree.keys(&keys::mailboxes_after(after), TRIM_ROUND)?;
             let ids: Vec<MailboxId> = round.iter().filter_map(|key| keys::mailbox_of(key)).collect();
             let mut candidates = Vec::new();
@@ -191,7 +191,7 @@ impl SledStore {
         let mut sparse = None;
         for (segment, len) in closed {
             let live = {
-                let reader = self.read().await;
+                let reader = self.read().await?;
                 Look::get::<u64>(reader.tree, &keys::segment_live(segment))?.unwrap_or_default()
             };
             if live == 0 {
@@ -202,7 +202,7 @@ impl SledStore {
         }
         let Some(segment) = sparse else { return Ok(false) };
         let blobs: Vec<BlobId> = {
-            let reader = self.read().await;
+            let reader = self.read().await?;
             let keys = reader.tree.keys(&keys::all_in_segment(segment), COMPACT_ROUND)?;
             keys.iter().filter_map(|key| keys::blob_of(key)).collect()
         };

@@ -46,6 +46,14 @@ enum Message {
     Stop,
 }
 
+/// What the tree shows to a reader who looks now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    Durable,
+    /// What a failed commit may have left: nobody may see it, since it may be gone after the next start.
+    Unknown,
+}
+
 /// What readers, the writer and the sweep share.
 pub struct Shared {
     pub db: Db,
@@ -56,7 +64,7 @@ pub struct Shared {
     pub hub: HintHub,
     pub directory: PathBuf,
     /// Readers hold it shared. The writer holds it alone while a batch is applied and not yet durable.
-    pub visible: RwLock<()>,
+    pub visible: RwLock<Shown>,
     /// Set once nothing may be written any more: the store is closed, or a commit has failed.
     pub closed: AtomicBool,
 }
@@ -200,8 +208,13 @@ fn commit(shared: &Shared, mut tx: Tx, durable: Durable) -> Result<()> {
     let committed = match shared.segments.sync() {
         Err(e) => Err(StoreError::io("syncing a segment", &e)),
         Ok(()) => {
-            let _alone = shared.visible.blocking_write();
-            shared.db.commit(batch, durable)
+            let mut shown = shared.visible.blocking_write();
+            *shown = Shown::Unknown;
+            let committed = shared.db.commit(batch, durable);
+            if committed.is_ok() {
+                *shown = Shown::Durable;
+            }
+            committed
         }
     };
     match &committed {
@@ -212,7 +225,7 @@ fn commit(shared: &Shared, mut tx: Tx, durable: Durable) -> Result<()> {
         Err(error) => {
             // What is on disk now is not known until the store is opened again.
             shared.closed.store(true, Ordering::Release);
-            tracing::error!(%error, "a commit failed: nothing is written any more until the next start");
+            tracing::error!(%error, "a commit failed: nothing is served any more until the next start");
         }
     }
     committed

@@ -68,6 +68,11 @@ struct Announced {
 }
 
 impl Decoder {
+    /// From now on literals of a command may take so much together.
+    pub fn allow_literals(&mut self, bytes: usize) {
+        self.limits.literal_bytes = bytes;
+    }
+
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
