@@ -42,7 +42,9 @@ enum Scenario {
     Many(scenario::many::Args),
     /// Time from start to ready
     Startup(scenario::startup::Args),
-    /// Everything above with its defaults
+    /// Message bodies in the database or in files beside it
+    Placement(scenario::placement::Args),
+    /// Everything but placement with its defaults
     All,
 }
 
@@ -75,6 +77,7 @@ async fn run(scenario: &Scenario, place: &server::Place) -> std::io::Result<repo
         Scenario::Idle(args) => scenario::idle::run(place, args, &mut report).await?,
         Scenario::Many(args) => scenario::many::run(place, args, &mut report).await?,
         Scenario::Startup(args) => scenario::startup::run(place, args, &mut report).await?,
+        Scenario::Placement(args) => scenario::placement::run(place, args, &mut report)?,
         Scenario::All => {
             scenario::startup::run(place, &Default::default(), &mut report).await?;
             scenario::idle::run(place, &Default::default(), &mut report).await?;

@@ -16,7 +16,7 @@ pub struct Place {
 }
 
 impl Place {
-    fn scratch(&self) -> io::Result<tempfile::TempDir> {
+    pub fn scratch(&self) -> io::Result<tempfile::TempDir> {
         match &self.dir {
             Some(dir) => tempfile::tempdir_in(dir),
             None => tempfile::tempdir(),

@@ -16,7 +16,11 @@ pub mod net;
 pub mod pop3;
 mod presence;
 pub mod proxy;
+#[cfg(test)]
+mod refusals;
 pub mod run;
+#[cfg(test)]
+mod secrets;
 pub mod sendmail;
 mod services;
 pub mod smtp;

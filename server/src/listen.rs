@@ -2,10 +2,11 @@
 //! asks them to leave when the server stops.
 
 use crate::config::{Config, Door, Networks};
-use crate::net::{BoxIo, Conn, Listener, subscriber};
+use crate::net::{BoxIo, Conn, Listener, TlsInfo, client_network, close};
 use crate::{Services, http, imap, pop3, proxy, smtp};
 use gadwall_storage::AccountId;
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -108,6 +109,7 @@ impl Doors {
         let seat = Seat::take(&self).filter(|seat| is_proxied || seat.count(peer.ip()));
         let Some(seat) = seat else {
             tracing::warn!(door = door.name(), %peer, "connection refused: too many");
+            self.tasks.spawn(turn_away(door, io));
             return;
         };
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
@@ -117,7 +119,7 @@ impl Doors {
         self.tasks.spawn(
             async move {
                 let socket = Socket { io, peer, local };
-                let socket = if is_proxied { doors.unwrap(socket, &seat).await } else { doors.plain(socket) };
+                let socket = if is_proxied { doors.unwrap(door, socket, &seat).await } else { doors.plain(socket) };
                 if let Some(socket) = socket {
                     doors.connection(door, socket, id).await;
                 }
@@ -135,7 +137,7 @@ impl Doors {
     }
 
     /// A connection from a balancer: whose it is stands in its header.
-    async fn unwrap(&self, socket: Socket, seat: &Seat) -> Option<Socket> {
+    async fn unwrap(&self, door: Door, socket: Socket, seat: &Seat) -> Option<Socket> {
         let (io, client) = match proxy::accept(socket.io).await {
             Ok(accepted) => accepted,
             Err(e) => {
@@ -151,6 +153,7 @@ impl Doors {
         tracing::Span::current().record("peer", tracing::field::display(peer));
         if !seat.count(peer.ip()) {
             tracing::warn!("connection refused: too many");
+            turn_away(door, io).await;
             return None;
         }
         Some(Socket { io, peer, ..socket })
@@ -159,7 +162,7 @@ impl Doors {
     async fn connection(&self, door: Door, socket: Socket, id: u64) {
         let Socket { io, peer, local } = socket;
         let (io, tls) = match (&self.services.tls, door.is_implicit_tls()) {
-            (Some(tls), true) => match tokio::time::timeout(HANDSHAKE, tls.accept(io)).await {
+            (Some(tls), true) => match self.handshake(tls.accept(io)).await {
                 Ok(Ok((io, info))) => (io, Some(info)),
                 Ok(Err(e)) => return tracing::info!(error = %e, "TLS handshake failed"),
                 Err(_) => return tracing::info!("TLS handshake took too long"),
@@ -200,6 +203,37 @@ impl Doors {
             Door::Http | Door::Https => http::serve(conn, self.router.clone()).await,
         }
     }
+
+    /// A handshake in time, and not beyond the drain: nothing has been promised yet.
+    async fn handshake(
+        &self,
+        accepting: impl Future<Output = io::Result<(BoxIo, TlsInfo)>>,
+    ) -> Result<io::Result<(BoxIo, TlsInfo)>, tokio::time::error::Elapsed> {
+        tokio::select! {
+            biased;
+            accepted = tokio::time::timeout(HANDSHAKE, accepting) => accepted,
+            () = self.drain.cancelled() => Ok(Err(io::Error::other("the server shuts down"))),
+        }
+    }
+}
+
+/// Says why, in the words of the protocol, to those there is no room for. It costs no more than a moment.
+async fn turn_away(door: Door, mut io: BoxIo) {
+    let last_word: &[u8] = match door {
+        Door::Smtp | Door::Mx | Door::Lmtp => b"421 4.3.2 Too many connections, try again later\r\n",
+        Door::Imap => b"* BYE [UNAVAILABLE] Too many connections, try again later\r\n",
+        Door::Pop3 => b"-ERR [SYS/TEMP] too many connections, try again later\r\n",
+        Door::Http => {
+            b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 5\r\n\
+              Connection: close\r\nContent-Length: 67\r\n\r\n\
+              {\"error\":\"too many connections, try again\",\"code\":\"TooManyClients\"}"
+        }
+        // In clear it would be rubbish there, and a handshake costs more than those should get.
+        Door::Smtps | Door::Imaps | Door::Pop3s | Door::Https => b"",
+    };
+    if let Err(e) = close(&mut io, last_word, Duration::from_secs(1)).await {
+        tracing::debug!(error = %e, "the refusal was not taken");
+    }
 }
 
 /// A connection as it was accepted.
@@ -239,7 +273,7 @@ impl Seat {
         if address.to_canonical().is_loopback() {
             return true;
         }
-        let client = subscriber(address);
+        let client = client_network(address);
         let mut counts = self.doors.per_address.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(client).or_default();
         if *count >= self.doors.max_per_address {

@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use tokio::io::{AsyncRead, AsyncWrite};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// A byte stream in both directions.
@@ -65,12 +67,52 @@ impl Conn {
     }
 }
 
-/// The address that stands for one subscriber in limits: an IPv6 client owns a /64.
-pub fn subscriber(address: IpAddr) -> IpAddr {
+/// How slowly a peer may send what was asked for. Each [`Pace::BLOCK`], or the end, has to come within the patience:
+/// a byte now and then would hold a connection for ever.
+#[derive(Debug)]
+pub struct Pace {
+    patience: Duration,
+    deadline: Instant,
+    block: usize,
+}
+
+impl Pace {
+    pub const BLOCK: usize = 16 << 10;
+
+    pub fn new(patience: Duration) -> Self {
+        Self { patience, deadline: Instant::now() + patience, block: 0 }
+    }
+
+    /// When the peer is given up.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Notes what has come.
+    pub fn received(&mut self, len: usize) {
+        self.block += len;
+        if self.block >= Self::BLOCK {
+            *self = Self::new(self.patience);
+        }
+    }
+}
+
+/// The network a client owns: its address, or the /64 that one IPv6 subscriber gets.
+pub fn client_network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
         v4 => v4,
     }
+}
+
+/// Says a last word and closes. Ends in time, whatever the peer does.
+pub async fn close(io: &mut BoxIo, last_word: &[u8], patience: Duration) -> io::Result<()> {
+    let closing = async {
+        io.write_all(last_word).await?;
+        io.flush().await?;
+        io.shutdown().await
+    };
+    tokio::time::timeout(patience, closing).await?
 }
 
 /// The machine's own sockets.

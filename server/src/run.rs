@@ -1,7 +1,7 @@
 //! A running server: everything wired together, started and stopped.
 
 use crate::accounts::{self, AccountRequest};
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, make_credentials, verify};
 use crate::config::{Certificate, Config, Door, PublicDoor};
 use crate::http::{self, Endpoint, HttpConfig};
 use crate::listen::Doors;
@@ -11,7 +11,7 @@ use crate::presence::Announcer;
 use crate::tls::{Tls, TlsError};
 use crate::{Backend, Env, Services};
 use gadwall_storage::body::SpoolConfig;
-use gadwall_storage::{Account, Address, StoreError};
+use gadwall_storage::{Account, AccountUpdate, Address, StoreError};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -175,7 +175,19 @@ async fn catchall_account(services: &Services, config: &Config) -> Result<(Accou
     let address = Address::parse(&format!("catchall@{}", config.defaults.domain))
         .map_err(|e| StoreError::unavailable(e.to_string()))?;
     match services.store.account_by_address(&address).await {
-        Ok(account) => Ok((account, password)),
+        Ok(account) => {
+            let hash = account.credentials.password_hash.clone();
+            let (env, tried) = (&services.env, password.clone());
+            if env.heavy(move || verify(&tried, &hash)).await? {
+                return Ok((account, password));
+            }
+            // Somebody took the address before the switch was set, or changed the password. What comes in here is
+            // for the one who runs the server.
+            let (tried, entropy) = (password.clone(), env.entropy.clone());
+            let credentials = env.heavy(move || make_credentials(&tried, &*entropy)).await?;
+            let update = AccountUpdate { credentials: Some(credentials), ..AccountUpdate::default() };
+            Ok((services.store.update_account(env.op(), account.id, update).await?, password))
+        }
         Err(StoreError::NotFound(_)) => {
             let request = AccountRequest {
                 address: Some(address),
@@ -239,6 +251,7 @@ fn http_config(config: &Config, addresses: &[(Door, SocketAddr)], admin_token: S
         api_key: config.api_key.clone(),
         admin_token,
         accounts_per_hour: config.accounts_per_hour,
+        trust_forwarded_for: config.trust_forwarded_for,
     }
 }
 

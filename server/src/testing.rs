@@ -1,9 +1,11 @@
 //! What the engines' tests share: services over the memory store, and a client at the other end of a pipe.
 
+mod tricky;
+
 use crate::accounts::{AccountDefaults, AccountRequest, create};
 use crate::auth::Authenticator;
 use crate::msgid::MessageIds;
-use crate::net::{BoxIo, Conn, Listener, Net};
+use crate::net::{BoxIo, Conn, Listener, Net, TlsInfo, TlsUpgrade};
 use crate::{Env, Limits, Services};
 use async_trait::async_trait;
 use gadwall_storage::body::SpoolConfig;
@@ -17,6 +19,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio_util::sync::CancellationToken;
 
+pub use tricky::TrickyStore;
+
 /// Services with one account: `ann@example.org`, password `secret`.
 pub struct World {
     pub services: Arc<Services>,
@@ -29,11 +33,27 @@ impl World {
         Self::with(Limits::default(), 100_000_000).await
     }
 
+    /// With a certificate, as it seems.
+    pub async fn with_tls() -> World {
+        let mut world = Self::new().await;
+        Arc::get_mut(&mut world.services).expect("nobody else has them yet").tls = Some(Arc::new(NoTls));
+        world
+    }
+
     pub async fn with(limits: Limits, quota: u64) -> World {
         let clock = Arc::new(ManualClock::default());
         let env = Env::inline(clock.clone(), Arc::new(SeededEntropy::new(1)));
         let store = Arc::new(MemoryStore::new(env.clock.clone(), env.entropy.clone()));
         Self::over(store, env, clock, limits, quota).await
+    }
+
+    /// The same over a store that can be made to fail.
+    pub async fn tricky(limits: Limits, quota: u64) -> (World, Arc<TrickyStore>) {
+        let clock = Arc::new(ManualClock::default());
+        let env = Env::inline(clock.clone(), Arc::new(SeededEntropy::new(1)));
+        let inner = Arc::new(MemoryStore::new(env.clock.clone(), env.entropy.clone()));
+        let store = Arc::new(TrickyStore::new(inner));
+        (Self::over(store.clone(), env, clock, limits, quota).await, store)
     }
 
     /// The same over a store of the test's own.
@@ -124,6 +144,16 @@ impl Net for PipeNet {
         let to = SocketAddr::new(host.parse().expect("an address"), port);
         let io = self.connect(to, "127.0.0.1:40000").ok_or(io::ErrorKind::ConnectionRefused)?;
         Ok(Box::new(io))
+    }
+}
+
+/// Pretends to encrypt.
+struct NoTls;
+
+#[async_trait]
+impl TlsUpgrade for NoTls {
+    async fn accept(&self, io: BoxIo) -> std::io::Result<(BoxIo, TlsInfo)> {
+        Ok((io, TlsInfo { version: "TLSv1.3".into(), cipher: "NULL".into(), server_name: None }))
     }
 }
 

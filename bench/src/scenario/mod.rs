@@ -4,4 +4,5 @@ pub mod fetch;
 pub mod idle;
 pub mod ingest;
 pub mod many;
+pub mod placement;
 pub mod startup;

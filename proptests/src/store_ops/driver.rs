@@ -1,6 +1,6 @@
 //! Runs steps on two stores and compares.
 
-use super::call::Call;
+use super::call::{Answer, Call};
 use super::normal::{Names, error};
 use super::step::{Step, flags};
 use gadwall_storage::contract::{AccountSnapshot, Backend, Instance, credentials};
@@ -15,8 +15,33 @@ const REPEATABLE: Duration = Duration::from_secs(12 * 3600);
 /// From here on a journal may have been trimmed, or may not.
 const JOURNALED: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// How often a sequence came to what is worth comparing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reached {
+    pub over_quota: u32,
+    pub messages_expired: u64,
+    pub accounts_expired: u64,
+    /// Copies and moves of at least one message.
+    pub transfers: u32,
+    /// Renames of a mailbox with others below it.
+    pub trees_renamed: u32,
+    /// Repetitions of an operation that was done before a restart.
+    pub repeated_after_reopen: u32,
+}
+
+impl std::ops::AddAssign for Reached {
+    fn add_assign(&mut self, more: Self) {
+        self.over_quota += more.over_quota;
+        self.messages_expired += more.messages_expired;
+        self.accounts_expired += more.accounts_expired;
+        self.transfers += more.transfers;
+        self.trees_renamed += more.trees_renamed;
+        self.repeated_after_reopen += more.repeated_after_reopen;
+    }
+}
+
 /// Runs `steps` on a store of each backend. Panics at the first difference, or when an audit complains.
-pub async fn compare(left: &dyn Backend, right: &dyn Backend, steps: &[Step]) {
+pub async fn compare(left: &dyn Backend, right: &dyn Backend, steps: &[Step]) -> Reached {
     let mut driver = Driver::new(left, right).await;
     for (i, step) in steps.iter().enumerate() {
         driver.step(step, &format!("step {i}, {step:?}")).await;
@@ -27,6 +52,7 @@ pub async fn compare(left: &dyn Backend, right: &dyn Backend, steps: &[Step]) {
     driver.sweep("the last sweep").await;
     driver.compare_state("the last state").await;
     driver.compare_totals("the totals").await;
+    driver.reached
 }
 
 struct Side {
@@ -75,6 +101,9 @@ struct Driver {
     accounts: Vec<AccountId>,
     mailboxes: Vec<Known>,
     history: Vec<(Timestamp, OpId, [Call; 2])>,
+    /// How much of the history was before the last restart.
+    reopened_after: usize,
+    reached: Reached,
 }
 
 impl Driver {
@@ -82,7 +111,17 @@ impl Driver {
         let clock = Arc::new(ManualClock::default());
         let sides = [Side::new(left, clock.clone(), 11).await, Side::new(right, clock.clone(), 22).await];
         let (started, entropy) = (clock.now(), Arc::new(SeededEntropy::new(33)));
-        Driver { sides, clock, entropy, started, accounts: vec![], mailboxes: vec![], history: vec![] }
+        Driver {
+            sides,
+            clock,
+            entropy,
+            started,
+            accounts: vec![],
+            mailboxes: vec![],
+            history: vec![],
+            reopened_after: 0,
+            reached: Reached::default(),
+        }
     }
 
     async fn step(&mut self, step: &Step, what: &str) {
@@ -90,6 +129,9 @@ impl Driver {
             Step::Repeat { back } => {
                 let Some((at, op, calls)) = self.earlier(*back) else { return };
                 if at.after(REPEATABLE) > self.clock.now() {
+                    let before = &self.history[..self.reopened_after];
+                    self.reached.repeated_after_reopen +=
+                        u32::from(before.iter().any(|(_, earlier, _)| *earlier == op));
                     self.call(op, calls, what).await;
                 }
             }
@@ -111,6 +153,7 @@ impl Driver {
                     side.reopen().await;
                     side.names.recent_unknown = true;
                 }
+                self.reopened_after = self.history.len();
                 self.compare_state(what).await;
             }
             Step::ClaimRecent { at } => self.claim(*at, what).await,
@@ -230,12 +273,29 @@ impl Driver {
 
     async fn call(&mut self, op: OpId, calls: [Call; 2], what: &str) {
         let mut answers = Vec::new();
+        let is_tree = match &calls[0] {
+            Call::RenameMailbox(at, _) => self.has_below(*at).await,
+            _ => false,
+        };
         for (side, call) in self.sides.iter_mut().zip(calls) {
             let answer = call.run(side.store(), op).await;
             answers.push(answer.map(|a| side.names.answer(a, call.target())).map_err(error));
         }
         assert_alike(&answers, what);
+        match &answers[0] {
+            Err(StoreError::OverQuota { .. }) => self.reached.over_quota += 1,
+            Ok(Answer::Copied(c)) if !c.pairs.is_empty() => self.reached.transfers += 1,
+            Ok(_) if is_tree => self.reached.trees_renamed += 1,
+            _ => {}
+        }
         self.meet_mailboxes().await;
+    }
+
+    /// Whether a mailbox (of the left store) has others below it.
+    async fn has_below(&self, at: MailboxRef) -> bool {
+        let all = self.sides[0].store().mailboxes(at.account).await.unwrap_or_default();
+        let name = all.iter().find(|m| m.id == at.mailbox).map(|m| m.name.clone());
+        name.is_some_and(|name| all.iter().any(|m| m.name.is_below(&name)))
     }
 
     /// Pairs the ids of mailboxes that are new.
@@ -279,6 +339,8 @@ impl Driver {
             answers.push((messages, accounts));
         }
         assert_alike(&answers, what);
+        self.reached.messages_expired += answers[0].0;
+        self.reached.accounts_expired += answers[0].1;
     }
 
     fn journal_is_whole(&self) -> bool {

@@ -11,5 +11,5 @@ mod driver;
 mod normal;
 mod step;
 
-pub use driver::compare;
+pub use driver::{Reached, compare};
 pub use step::{Step, steps};

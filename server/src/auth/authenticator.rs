@@ -77,11 +77,13 @@ impl Authenticator {
         {
             return Ok(account.clone());
         }
-        if let Some(retry_after) = self.throttle.wait(peer, login).await {
-            return Err(AuthError::TooMany { retry_after });
-        }
+        self.admit(peer, login).await?;
+        let permit = self.hashing.acquire().await;
+        // Others may have failed meanwhile: guesses sent side by side are guesses like any other.
+        self.admit(peer, login).await?;
         let hash = account.as_ref().map_or(NOBODY, |a| &a.credentials.password_hash).to_owned();
         let right = password.len() <= PASSWORD_LIMIT && self.check(password.to_owned(), hash).await?;
+        drop(permit);
         match account {
             Some(account) if right => {
                 self.throttle.succeeded(login).await;
@@ -105,8 +107,13 @@ impl Authenticator {
         }
     }
 
+    /// Whether there may be another try now.
+    pub(super) async fn admit(&self, peer: IpAddr, login: &str) -> Result<(), AuthError> {
+        let wait = self.throttle.wait(peer, login).await;
+        wait.map_or(Ok(()), |retry_after| Err(AuthError::TooMany { retry_after }))
+    }
+
     async fn check(&self, password: String, hash: String) -> Result<bool, StoreError> {
-        let _permit = self.hashing.acquire().await;
         self.env.heavy(move || verify(&password, &hash)).await
     }
 

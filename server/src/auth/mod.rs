@@ -7,6 +7,7 @@ mod scram;
 mod throttle;
 
 pub use authenticator::*;
+pub(crate) use password::verify;
 pub use password::*;
 pub use sasl::*;
 

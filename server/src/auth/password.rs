@@ -30,7 +30,7 @@ pub fn make_credentials(password: &str, entropy: &dyn Entropy) -> Credentials {
 }
 
 /// Whether `password` is what `hash` was made of. CPU heavy.
-pub(super) fn verify(password: &str, hash: &str) -> bool {
+pub(crate) fn verify(password: &str, hash: &str) -> bool {
     argon2().verify_password(prepare(password).as_bytes(), hash).is_ok()
 }
 

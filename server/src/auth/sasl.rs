@@ -182,8 +182,8 @@ impl Exchange {
             Err(e) => return Step::Failed(e),
         };
         self.login = first.login.clone();
-        if let Some(retry_after) = self.authenticator.throttle.wait(self.peer, &self.login).await {
-            return Step::Failed(AuthError::TooMany { retry_after });
+        if let Err(e) = self.authenticator.admit(self.peer, &self.login).await {
+            return Step::Failed(e);
         }
         let account = match self.authenticator.find(&self.login).await {
             Ok(account) => account.map(Box::new),
@@ -204,6 +204,10 @@ impl Exchange {
         account: Option<Box<Account>>,
         message: &[u8],
     ) -> Step {
+        // Others may have failed since the challenge: exchanges begun side by side are guesses like any other.
+        if let Err(e) = self.authenticator.admit(self.peer, &self.login).await {
+            return Step::Failed(e);
+        }
         let throttle = &self.authenticator.throttle;
         match (challenge.verify(message), account) {
             (Ok(last), Some(account)) => {

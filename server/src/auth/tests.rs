@@ -89,6 +89,43 @@ async fn guessing_is_slowed_down_and_forgotten_in_time() {
 }
 
 #[tokio::test]
+async fn guesses_side_by_side_are_slowed_down_as_well() {
+    let env = Env::new(Arc::new(ManualClock::default()), Arc::new(SeededEntropy::new(1)));
+    let store = Arc::new(MemoryStore::new(env.clock.clone(), env.entropy.clone()));
+    let auth = Arc::new(Authenticator::new(store, env));
+    let guess = |i: u32| {
+        let auth = auth.clone();
+        tokio::spawn(async move { auth.login(PEER, "ann@example.org", &format!("guess {i}")).await })
+    };
+    let guesses: Vec<_> = (0..40).map(guess).collect();
+    let mut looked_at = 0;
+    for guess in guesses {
+        looked_at += u32::from(matches!(guess.await.unwrap(), Err(AuthError::Invalid)));
+    }
+    // Ten that are free, and those that were being hashed when the tenth failed.
+    assert!((10..=13).contains(&looked_at), "{looked_at}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn scram_exchanges_begun_side_by_side_are_slowed_down_as_well() {
+    let auth = world().await;
+    let mut exchanges = Vec::new();
+    for _ in 0..20 {
+        let bare = "n=ann@example.org,r=abc";
+        let mut exchange = begin(&auth, "SCRAM-SHA-256");
+        let first = challenge(exchange.step(Some(format!("n,,{bare}").as_bytes())).await);
+        exchanges.push((exchange, scram_client("wrong", bare, &first).0));
+    }
+    for (i, (mut exchange, message)) in exchanges.into_iter().enumerate() {
+        match exchange.step(Some(message.as_bytes())).await {
+            Step::Failed(AuthError::Invalid) => assert!(i < 10, "{i}"),
+            Step::Failed(AuthError::TooMany { .. }) => assert!(i >= 10, "{i}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn plain_and_login_carry_a_password() {
     let auth = world().await;
     let step = begin(&auth, "plain").step(Some("\0ann@example.org\0pencil, =é".as_bytes())).await;

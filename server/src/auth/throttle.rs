@@ -1,7 +1,7 @@
 //! Back-off for those who guess: failures are counted by client address and by account, and forgotten after a
 //! quarter of an hour of peace. All nodes of a cluster count together.
 
-use crate::net::subscriber;
+use crate::net::client_network;
 use gadwall_storage::{Count, Counters, Window};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ impl Throttle {
 fn keys(peer: IpAddr, login: &str) -> Vec<Key> {
     let mut keys = vec![Key { name: account(login), longest: ACCOUNT_WAIT }];
     if !peer.to_canonical().is_loopback() {
-        keys.push(Key { name: format!("login:address:{}", subscriber(peer)), longest: ADDRESS_WAIT });
+        keys.push(Key { name: format!("login:address:{}", client_network(peer)), longest: ADDRESS_WAIT });
     }
     keys
 }
@@ -76,5 +76,28 @@ fn penalty(count: u64, most: Duration) -> Duration {
     match count.checked_sub(FREE) {
         None => Duration::ZERO,
         Some(n) => Duration::from_secs(1 << n.min(20)).min(most),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_names_and_addresses_stays_within_bounds() {
+        let throttle = Throttle::default();
+        let guesser: IpAddr = "192.0.2.1".parse().unwrap();
+        for i in 0..80_000u32 {
+            if i % 1000 == 0 {
+                tokio::time::advance(Duration::from_millis(1)).await;
+                throttle.failed(guesser, "ann@example.org");
+            }
+            throttle.failed(
+                IpAddr::V6(((0x2001_0db8_u128 << 96) + (u128::from(i) << 64)).into()),
+                &format!("{i}@example.org"),
+            );
+            assert!(throttle.0.lock().unwrap().len() <= CAPACITY);
+        }
+        assert!(throttle.wait(guesser, "ann@example.org").is_some(), "who goes on guessing is not forgotten");
     }
 }

@@ -31,6 +31,7 @@ pub struct Config {
     pub limits: Limits,
     pub api_key: Option<String>,
     pub accounts_per_hour: u32,
+    pub trust_forwarded_for: bool,
     pub max_connections: usize,
     pub max_connections_per_address: usize,
     pub drain: Duration,
@@ -102,6 +103,10 @@ impl Config {
             message_bytes: s.message_limit.map_or(Limits::default().message_bytes, |b| b.0),
             ..Limits::default()
         };
+        if limits.message_bytes == 0 {
+            // RFC 1870 §4: a SIZE of 0 would announce that there is no limit.
+            return Err(ConfigError("message-limit: a limit of 0 lets no message in; write 50MiB".into()));
+        }
         let web_url = s.web_url.as_deref().map(check_web_url).transpose()?;
         let redis = s.redis.filter(|url| !url.is_empty()).map(|url| url.parse()).transpose();
         let redis = redis.map_err(|e| ConfigError(format!("redis: {e}")))?;
@@ -114,7 +119,7 @@ impl Config {
             redis,
             doors,
             proxy_from: s.proxy_from.unwrap_or_default(),
-            hostname: s.hostname.unwrap_or_else(|| "localhost".into()),
+            hostname: check_hostname(s.hostname.unwrap_or_else(|| "localhost".into()))?,
             web_url,
             public_smtp: s.public_smtp,
             public_imap: s.public_imap,
@@ -125,6 +130,7 @@ impl Config {
             limits,
             api_key: s.api_key.filter(|k| !k.is_empty()),
             accounts_per_hour: s.accounts_per_hour.unwrap_or(60),
+            trust_forwarded_for: s.trust_forwarded_for.unwrap_or(false),
             max_connections: s.max_connections.unwrap_or(20_000),
             max_connections_per_address: s.max_connections_per_address.unwrap_or(200),
             drain: s.drain.and_then(|d| d.0).unwrap_or(Duration::from_secs(10)),
@@ -181,6 +187,15 @@ fn account_defaults(s: &Settings) -> Result<AccountDefaults, ConfigError> {
         defaults.retention = span.0;
     }
     Ok(defaults)
+}
+
+/// It stands in greetings and in Received lines.
+fn check_hostname(name: String) -> Result<String, ConfigError> {
+    let fits = |c: char| c.is_alphanumeric() || "-._[]:".contains(c);
+    if name.is_empty() || name.len() > 255 || !name.chars().all(fits) {
+        return Err(ConfigError(format!("hostname: {name:?} is not like mail.example.org")));
+    }
+    Ok(name)
 }
 
 fn check_web_url(url: &str) -> Result<String, ConfigError> {
@@ -251,6 +266,22 @@ mod tests {
         let e = Config::resolve(settings("redis = \"localhost\"")).unwrap_err().0;
         assert!(e.starts_with("redis: ") && e.contains("redis://host"), "{e}");
         assert!(Config::resolve(settings("redis = \"redis+sentinel://a,b/mail\"")).unwrap().redis.is_some());
+    }
+
+    #[test]
+    fn a_hostname_is_one_word() {
+        for bad in ["", "a b", "a\\r\\nX: y", "a\\\"b"] {
+            let e = Config::resolve(settings(&format!("hostname = \"{bad}\""))).unwrap_err().0;
+            assert!(e.contains("hostname"), "{e}");
+        }
+        for good in ["localhost", "mx-1.example.org", "[192.0.2.1]"] {
+            assert!(Config::resolve(settings(&format!("hostname = \"{good}\""))).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn a_limit_of_nothing_is_no_limit_anybody_wants() {
+        assert!(Config::resolve(settings("message-limit = \"0\"")).unwrap_err().0.contains("message-limit"));
     }
 
     #[test]

@@ -135,6 +135,9 @@ settings! {
     /// Accounts one address may make in an hour, loopback excepted [default: 60]
     #[arg(value_name = "N")]
     accounts_per_hour: u32, "GADWALL_ACCOUNTS_PER_HOUR";
+    /// Believe the X-Forwarded-For of a proxy on this machine, which must write it itself
+    #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    trust_forwarded_for: bool, "GADWALL_TRUST_FORWARDED_FOR";
 
     /// Connections at once, all listeners together [default: 20000]
     #[arg(value_name = "N")]

@@ -63,7 +63,9 @@ impl FromRequestParts<Shared> for Caller {
 
 async fn identify(parts: &mut Parts, app: &Shared) -> Result<Option<Caller>> {
     let of = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
-    if let Some(authorization) = of(header::AUTHORIZATION.as_str()) {
+    if parts.headers.contains_key(header::AUTHORIZATION) {
+        // Bytes beyond ASCII are in no credentials of ours (RFC 7617 §2 has base64).
+        let authorization = of(header::AUTHORIZATION.as_str()).ok_or_else(ApiError::unauthorized)?;
         let (scheme, rest) = authorization.split_once(' ').unwrap_or((&authorization, ""));
         // RFC 9110 §11.1: the scheme is compared without case.
         return match scheme.to_ascii_lowercase().as_str() {

@@ -20,6 +20,9 @@ pub struct HttpConfig {
     pub admin_token: String,
     /// How many accounts one address may make in an hour.
     pub accounts_per_hour: u32,
+    /// Whether a proxy on this machine is believed when it says for whom it asks. Not every proxy writes
+    /// `X-Forwarded-For` itself: one that hands on what its client wrote would let clients choose their address.
+    pub trust_forwarded_for: bool,
 }
 
 /// A door as a client is told to use it. `secure`: TLS from the first byte.

@@ -20,6 +20,8 @@ pub const DISPLAY_LIMIT: u64 = 2 << 20;
 const HEADER_LIMIT: u64 = 256 << 10;
 /// How much is read at a time when streaming, in bytes.
 const PIECE: usize = 64 << 10;
+/// Longest file name offered, in characters.
+const NAME_LIMIT: usize = 200;
 /// Content nobody should run: served so that a browser which opens it all the same can do nothing with it.
 const INERT: &str = "default-src 'none'; sandbox";
 
@@ -216,6 +218,8 @@ fn content_type_of(part: &Part) -> String {
 /// RFC 6266 §4.3: the name in UTF-8, and without what old readers misread.
 fn attachment_of(name: &str) -> String {
     use std::fmt::Write;
+    // Some clients take 8 KiB of header in all, and a character may become 12.
+    let name: String = name.chars().take(NAME_LIMIT).collect();
     let plain: String =
         name.chars().map(|c| if c.is_ascii_graphic() && !"\"\\%".contains(c) { c } else { '_' }).collect();
     let mut encoded = String::new();
@@ -379,5 +383,6 @@ mod tests {
         assert!(HeaderValue::from_str(&value).is_ok());
         assert_eq!(value.matches('"').count(), 2, "{value}");
         assert!(value.contains("filename*=UTF-8''%C3%BC%20%22x%22%5C%3B"), "{value}");
+        assert!(attachment_of(&"😀".repeat(100_000)).len() < 4000);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::app::Shared;
 use super::error::{ApiError, Result};
+use crate::net::Pace;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::StatusCode;
@@ -14,7 +15,7 @@ use std::time::Duration;
 /// Largest JSON body, in bytes (`submit` apart).
 const JSON_LIMIT: usize = 1 << 20;
 
-/// A body of which nothing comes for so long is given up.
+/// How long a body's end, or the next [`Pace::BLOCK`] of it, may take.
 const BODY_STALL: Duration = Duration::from_secs(60);
 
 /// A JSON body; none at all counts as `{}`. The content type is not looked at: `curl -d` gets it wrong.
@@ -32,9 +33,9 @@ impl<T: DeserializeOwned> FromRequest<Shared> for JsonBody<T> {
 
 /// The whole body, if it is not longer than `limit` bytes.
 pub async fn limited(request: Request, limit: usize) -> Result<Bytes> {
-    let mut body = request.into_body();
+    let mut body = Incoming::new(request);
     let mut bytes = BytesMut::new();
-    while let Some(piece) = next_piece(&mut body).await? {
+    while let Some(piece) = body.next().await? {
         if bytes.len() + piece.len() > limit {
             let message = format!("a body of more than {limit} bytes");
             return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "TooLarge", message));
@@ -44,19 +45,33 @@ pub async fn limited(request: Request, limit: usize) -> Result<Bytes> {
     Ok(bytes.freeze())
 }
 
-/// The next piece of a body. One that stops coming is given up.
-pub async fn next_piece(body: &mut Body) -> Result<Option<Bytes>> {
-    loop {
-        let frame = tokio::time::timeout(BODY_STALL, body.frame()).await.map_err(|_| {
-            let message = format!("nothing came of the body for {} seconds", BODY_STALL.as_secs());
-            ApiError::new(StatusCode::REQUEST_TIMEOUT, "RequestTimeout", message)
-        })?;
-        match frame {
-            None => return Ok(None),
-            Some(Err(e)) => return Err(ApiError::input(format!("the body broke off: {e}"))),
-            Some(Ok(frame)) => {
-                if let Ok(data) = frame.into_data() {
-                    return Ok(Some(data));
+/// A body on its way.
+pub struct Incoming {
+    body: Body,
+    pace: Pace,
+}
+
+impl Incoming {
+    pub fn new(request: Request) -> Self {
+        Self { body: request.into_body(), pace: Pace::new(BODY_STALL) }
+    }
+
+    /// The next piece. A body that stops coming, or only trickles, is given up.
+    pub async fn next(&mut self) -> Result<Option<Bytes>> {
+        loop {
+            let frame =
+                tokio::time::timeout_at(self.pace.deadline(), self.body.frame()).await.map_err(|_| {
+                    let message = format!("too little came of the body in {} seconds", BODY_STALL.as_secs());
+                    ApiError::new(StatusCode::REQUEST_TIMEOUT, "RequestTimeout", message)
+                })?;
+            match frame {
+                None => return Ok(None),
+                Some(Err(e)) => return Err(ApiError::input(format!("the body broke off: {e}"))),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.pace.received(data.len());
+                        return Ok(Some(data));
+                    }
                 }
             }
         }

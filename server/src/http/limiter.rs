@@ -1,6 +1,6 @@
 //! How many accounts one client may make in an hour. All nodes of a cluster count together.
 
-use crate::net::subscriber;
+use crate::net::client_network;
 use gadwall_storage::{Counters, Window};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ impl Limiter {
 
     /// Counts one; the time to wait when there were enough.
     pub async fn take(&self, client: IpAddr) -> Result<(), Duration> {
-        let key = format!("accounts:{}", subscriber(client));
+        let key = format!("accounts:{}", client_network(client));
         // Counted first: of two that come at once to two nodes, one is the last.
         let count = self.counters.add(&key, Window::AfterFirst(WINDOW)).await;
         if count.events > u64::from(self.per_hour) { Err(count.remembered_for) } else { Ok(()) }

@@ -18,6 +18,7 @@ mod place;
 mod router;
 mod search;
 mod serve;
+mod stall;
 mod token;
 mod view;
 mod web;
@@ -27,4 +28,4 @@ pub use router::router;
 pub use serve::serve;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -6,7 +6,7 @@ use super::{HttpConfig, api, csrf, ethereal, health, web};
 use crate::Services;
 use axum::Router;
 use axum::http::{HeaderValue, Method, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use std::sync::Arc;
 
@@ -21,10 +21,7 @@ pub fn router(
         .merge(api::routes())
         .merge(web::routes())
         .fallback(web::not_found)
-        .method_not_allowed_fallback(|method: Method| async move {
-            let message = format!("{method} is not possible here");
-            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
-        })
+        .method_not_allowed_fallback(other_method)
         .layer(axum::middleware::map_response(harden))
         .layer(axum::middleware::from_fn(csrf::guard))
         .with_state(app)
@@ -35,6 +32,16 @@ fn basics() -> Router<Shared> {
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/user", post(ethereal::create))
+}
+
+/// The `Allow` header is axum's to add.
+async fn other_method(method: Method) -> Response {
+    // RFC 9110 §9.3.7. There is no CORS: that is all there is to tell.
+    if method == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    let message = format!("{method} is not possible here");
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message).into_response()
 }
 
 /// What every answer says, unless its handler said otherwise.

@@ -1,5 +1,6 @@
 //! One HTTP connection, driven by hyper.
 
+use super::stall::Impatient;
 use crate::net::Conn;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
@@ -11,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a client may take to send a request's header, the first or the next one on a kept connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+/// A client that takes nothing of an answer for so long is dropped: hyper would wait for ever.
+const WRITE_STALL: Duration = Duration::from_secs(120);
 /// Longest header block, in bytes.
 const HEADER_LIMIT: usize = 64 << 10;
 
@@ -35,7 +38,10 @@ pub async fn serve(conn: Conn, router: axum::Router) {
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(HEADER_LIMIT)
-        .serve_connection(TokioIo::new(conn.io), TowerToHyperService::new(router));
+        .serve_connection(
+            TokioIo::new(Impatient::new(conn.io, WRITE_STALL)),
+            TowerToHyperService::new(router),
+        );
     let mut serving = std::pin::pin!(serving);
     let result = tokio::select! {
         biased;

@@ -21,6 +21,8 @@ const POLL: Duration = Duration::from_secs(30);
 /// While IDLE: how often something is said, so that a dead connection is found out and middle-boxes stay awake.
 const STILL_HERE: Duration = Duration::from_secs(120);
 const HANDSHAKE: Duration = Duration::from_secs(20);
+/// A client has logged in within this time, whatever it says meanwhile.
+const LOGIN_PHASE: Duration = Duration::from_secs(180);
 
 /// Serves one connection until it ends.
 pub async fn serve(conn: Conn, services: Arc<Services>) {
@@ -31,6 +33,7 @@ pub async fn serve(conn: Conn, services: Arc<Services>) {
         session: Session::new(services.clone(), peer),
         services,
         drain: conn.drain,
+        log_in_by: Instant::now() + LOGIN_PHASE,
         appending: None,
         bad: 0,
     };
@@ -49,6 +52,7 @@ struct Driver {
     session: Session,
     services: Arc<Services>,
     drain: CancellationToken,
+    log_in_by: Instant,
     appending: Option<Appending>,
     /// Commands in a row that were wrong.
     bad: u32,
@@ -79,8 +83,11 @@ impl Driver {
     /// Waits for more. Between commands the server may drain; a command in flight is finished.
     async fn read(&mut self) -> Result<(), Fail> {
         let limits = &self.services.limits;
-        let patience =
-            if self.session.account().is_some() { limits.imap_idle } else { limits.unauthenticated_idle };
+        let patience = match self.session.account() {
+            Some(_) => limits.imap_idle,
+            // RFC 9051 §5.4 lets a server be short with those who have not logged in.
+            None => limits.unauthenticated_idle.min(self.log_in_by.saturating_duration_since(Instant::now())),
+        };
         let between = self.wire.decoder.is_idle() && self.appending.is_none();
         let drained = async {
             match between {
@@ -158,8 +165,16 @@ impl Driver {
             Command::AppendDone => self.append_done(&tag).await,
             command => {
                 let status = self.session.execute(Tagged { tag, command }, &mut self.wire).await?;
+                self.trust();
                 self.count(Judgement::of(&status))
             }
+        }
+    }
+
+    /// Who has logged in may send larger literals.
+    fn trust(&mut self) {
+        if self.session.account().is_some() {
+            self.wire.decoder.allow_literals(self.services.limits.literal_bytes);
         }
     }
 
@@ -195,6 +210,7 @@ impl Driver {
         loop {
             match next {
                 AuthNext::Done(status) => {
+                    self.trust();
                     self.wire.status(Some(tag), &status);
                     return self.count(Judgement::of(&status));
                 }

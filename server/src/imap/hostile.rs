@@ -186,7 +186,7 @@ async fn a_line_without_end_is_answered_and_ends_the_connection() {
     let world = World::with(Limits { line_bytes: 1000, ..Limits::default() }, 1000).await;
     let mut talk = connect(&world).await;
     talk.send("x".repeat(1100)).await;
-    assert!(talk.line().await.starts_with("* BYE The command line is too long"));
+    assert!(talk.line().await.starts_with("* BYE The line is too long"));
     talk.closed().await;
 }
 
@@ -200,4 +200,29 @@ async fn refused_appends_count_as_wrong_commands() {
     }
     assert!(talk.line().await.starts_with("* BYE Too many"));
     talk.closed().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_never_logs_in_is_sent_away_whatever_it_says() {
+    let world = World::new().await;
+    let mut talk = connect(&world).await;
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        assert!(say(&mut talk, "t NOOP").await.starts_with("t OK"));
+    }
+    let before = Instant::now();
+    assert!(talk.line().await.starts_with("* BYE "));
+    assert!(before.elapsed() <= Duration::from_secs(31), "{:?}", before.elapsed());
+    talk.closed().await;
+}
+
+#[tokio::test]
+async fn a_stranger_may_send_less_than_one_who_has_logged_in() {
+    let world = World::new().await;
+    let mut talk = connect(&world).await;
+    talk.send("t LOGIN {9000}\r\n").await;
+    assert!(talk.line().await.starts_with("t BAD"));
+    assert!(say(&mut talk, "t LOGIN ann@example.org {6+}\r\nsecret").await.starts_with("t OK"));
+    talk.send("t CREATE {9000}\r\n").await;
+    assert!(talk.line().await.starts_with("+ "));
 }

@@ -344,6 +344,20 @@ async fn condstore_decides_inside_the_store() {
     assert!(talk.cmd("STATUS INBOX (HIGHESTMODSEQ)").await.contains("HIGHESTMODSEQ 6"));
 }
 
+/// RFC 3501 §6.4.6: silence is about one's own change, not about that of another session.
+#[tokio::test]
+async fn a_silent_store_does_not_hide_what_others_did() {
+    let world = World::new().await;
+    let (mut a, mut b) = (selected(&world).await, selected(&world).await);
+    a.fill(1).await;
+    b.cmd("NOOP").await;
+    assert_eq!(a.cmd("STORE 1 +FLAGS.SILENT (\\Seen)").await, "t OK Stored\r\n");
+    b.cmd("STORE 1 +FLAGS (\\Flagged)").await;
+    let text = a.cmd("STORE 1 +FLAGS.SILENT (\\Answered)").await;
+    let told = "* 1 FETCH (FLAGS (\\Answered \\Flagged \\Seen \\Recent))\r\nt OK Stored\r\n";
+    assert_eq!(text, told);
+}
+
 #[tokio::test]
 async fn close_expunges_silently_and_unselect_does_not() {
     let world = World::new().await;

@@ -14,6 +14,8 @@ use tokio::time::timeout;
 const READ: usize = 16 << 10;
 /// Responses beyond this are written before more are made.
 const HIGH_WATER: usize = 64 << 10;
+/// Literals of one command before login, in bytes: a login and a password.
+const STRANGERS_LITERALS: usize = 8 << 10;
 
 pub struct Wire {
     pub io: BoxIo,
@@ -26,7 +28,7 @@ impl Wire {
     pub fn new(io: BoxIo, limits: &Limits) -> Self {
         let decoder = Decoder::new(DecoderLimits {
             line_bytes: limits.line_bytes,
-            literal_bytes: limits.literal_bytes,
+            literal_bytes: limits.literal_bytes.min(STRANGERS_LITERALS),
             swallow_bytes: limits.message_bytes.saturating_mul(2).max(limits.literal_bytes as u64),
         });
         Self { io, decoder, out: Vec::new(), write_stall: limits.write_stall }

@@ -1,10 +1,11 @@
 //! Who a connection is from, and how the server takes leave of it: a whole server on a network of pipes.
 
-use super::turn;
+use super::{Doors, turn};
 use crate::client::{Request, ask};
-use crate::config::{Config, Settings};
+use crate::config::{Config, Door, Settings};
 use crate::run::{Running, start};
-use crate::testing::{PipeNet, Talk};
+use crate::http::router;
+use crate::testing::{PipeNet, Talk, World};
 use crate::{Backend, Env};
 use gadwall_storage::memory::MemoryStore;
 use gadwall_storage::{ManualClock, SeededEntropy};
@@ -326,4 +327,58 @@ fn the_same_connection_always_has_the_same_turn() {
     assert_eq!(turn(7, spread), turn(7, spread));
     assert!((1..10_000).all(|id| turn(id, spread) < spread));
     assert_eq!(turn(7, Duration::ZERO), Duration::ZERO);
+}
+
+/// What clients of `door` hear when nobody is let in.
+async fn heard(door: Door, peers: &[&str], settings: &str) -> Vec<String> {
+    let world = World::new().await;
+    let mut settings = Settings::from_toml(settings).unwrap();
+    settings.data = Some("/nowhere".into());
+    let config = Config::resolve(settings).unwrap();
+    let (_serving, is_serving) = tokio::sync::watch::channel(true);
+    let router = router(world.services.clone(), crate::http::tests::config(), is_serving);
+    let doors = Arc::new(Doors::new(world.services.clone(), router, None, &config));
+    let mut clients = Vec::new();
+    for peer in peers {
+        let (client, server) = tokio::io::duplex(1 << 16);
+        let local = "127.0.0.1:25".parse().unwrap();
+        doors.clone().admit(door, Box::new(server), format!("{peer}:4000").parse().unwrap(), local);
+        clients.push(client);
+    }
+    let mut heard = Vec::new();
+    for mut client in clients {
+        let mut buffer = vec![0; 1 << 12];
+        let len = client.read(&mut buffer).await.unwrap();
+        heard.push(String::from_utf8(buffer[..len].to_vec()).unwrap());
+    }
+    heard
+}
+
+#[tokio::test]
+async fn those_there_is_no_room_for_are_told_so_in_their_protocol() {
+    for (door, start) in [
+        (Door::Smtp, "421 4.3.2 "),
+        (Door::Mx, "421 4.3.2 "),
+        (Door::Lmtp, "421 4.3.2 "),
+        (Door::Imap, "* BYE [UNAVAILABLE] "),
+        (Door::Pop3, "-ERR [SYS/TEMP] "),
+        (Door::Http, "HTTP/1.1 503 Service Unavailable\r\n"),
+    ] {
+        let heard = heard(door, &["192.0.2.1"], "max-connections = 0").await;
+        assert!(heard[0].starts_with(start), "{heard:?}");
+        if door == Door::Http {
+            let (head, body) = heard[0].split_once("\r\n\r\n").unwrap();
+            assert!(head.contains(&format!("Content-Length: {}", body.len())), "{head}");
+            assert!(serde_json::from_str::<serde_json::Value>(body).is_ok(), "{body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_network_gets_its_share_and_this_machine_all_it_wants() {
+    let settings = "max-connections-per-address = 1";
+    let peers = ["[2001:db8::1]", "[2001:db8::2:1]", "[2001:db8:0:1::1]", "127.0.0.1", "127.0.0.1"];
+    let codes: Vec<String> =
+        heard(Door::Smtp, &peers, settings).await.iter().map(|text| text[..3].to_owned()).collect();
+    assert_eq!(codes, ["220", "421", "220", "220", "220"]);
 }

@@ -76,10 +76,22 @@ impl Reply {
         Reply::Bad(None, text.into())
     }
 
-    /// What the client hears of an error of the store.
+    /// What the client hears of an error of the store. What the store says of files and hosts is for the log.
     pub fn store(error: &StoreError) -> Self {
-        let code = if error.is_temporary() { Code::SysTemp } else { Code::SysPerm };
-        Reply::Err(Some(code), error.to_string())
+        let (code, text) = match error {
+            StoreError::StorageFull(_) => {
+                (Code::SysTemp, "the server's disk is full, try again later".into())
+            }
+            StoreError::Unavailable { .. } => {
+                (Code::SysTemp, "the store is unavailable, try again later".into())
+            }
+            StoreError::Corrupt(_) => {
+                (Code::SysPerm, "stored data is damaged, the server's log says more".into())
+            }
+            other => (Code::SysPerm, other.to_string()),
+        };
+        tracing::warn!(%error, "refused");
+        Reply::Err(Some(code), text)
     }
 
     /// Appends it as it is sent; of a message the first line.
@@ -123,9 +135,9 @@ mod tests {
     #[test]
     fn a_line_is_a_line_whatever_an_error_says() {
         let mut out = Vec::new();
-        Reply::store(&StoreError::unavailable(format!("a\r\n+OK \u{e9}{}", "x".repeat(1000))))
-            .write(&mut out);
-        assert!(out.starts_with(b"-ERR [SYS/TEMP] storage is temporarily unavailable: a??+OK ?xxx"));
+        let text = format!("a\r\n+OK \u{e9}{}", "x".repeat(1000));
+        Reply::Err(Some(Code::SysTemp), text).write(&mut out);
+        assert!(out.starts_with(b"-ERR [SYS/TEMP] a??+OK ?xxx"));
         assert_eq!(out.len(), LINE_LIMIT);
         assert_eq!(out.iter().filter(|b| **b == b'\n').count(), 1);
     }

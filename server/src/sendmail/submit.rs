@@ -17,6 +17,9 @@ const UNAVAILABLE: u8 = 69;
 const TEMPORARY: u8 = 75;
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Longest reply taken, in bytes.
+const REPLY_LIMIT: usize = 64 << 10;
+
 /// Why a submission failed: an exit code and what to say.
 struct Failure(u8, String);
 
@@ -84,8 +87,19 @@ impl Dialogue {
         message: &[u8],
     ) -> Result<(), Failure> {
         self.expect(2).await?;
-        self.say("EHLO localhost", 2).await?;
+        let offers = self.say("EHLO localhost", 2).await?;
         if let Some(user) = &args.user {
+            // The server knows whether this connection is fit for a password; there is no TLS here.
+            let takes_passwords = offers.lines().any(|line| {
+                let mut words = line.get(4..).unwrap_or_default().split_ascii_whitespace();
+                words.next().is_some_and(|w| w.eq_ignore_ascii_case("AUTH"))
+                    && words.any(|w| w.eq_ignore_ascii_case("PLAIN"))
+            });
+            if !takes_passwords {
+                let text =
+                    "the server takes no password over this connection, as it is neither local nor encrypted";
+                return Err(Failure(UNAVAILABLE, text.into()));
+            }
             let token =
                 STANDARD.encode(format!("\0{user}\0{}", args.password.as_deref().unwrap_or_default()));
             self.say(&format!("AUTH PLAIN {token}"), 2).await?;
@@ -100,10 +114,11 @@ impl Dialogue {
         self.say("DATA", 3).await?;
         self.write(&stuff(message)).await?;
         self.expect(2).await?;
-        self.say("QUIT", 2).await
+        self.say("QUIT", 2).await?;
+        Ok(())
     }
 
-    async fn say(&mut self, line: &str, class: u8) -> Result<(), Failure> {
+    async fn say(&mut self, line: &str, class: u8) -> Result<String, Failure> {
         self.write(format!("{line}\r\n").as_bytes()).await?;
         self.expect(class).await
     }
@@ -120,16 +135,20 @@ impl Dialogue {
         }
     }
 
-    /// Reads one reply and wants its code to begin with `class`.
-    async fn expect(&mut self, class: u8) -> Result<(), Failure> {
+    /// Reads one reply, all its lines, and wants its code to begin with `class`.
+    async fn expect(&mut self, class: u8) -> Result<String, Failure> {
         let reading = async {
+            let mut reply = String::new();
             loop {
-                let mut line = String::new();
-                if (&mut self.io).take(4096).read_line(&mut line).await? == 0 {
+                let start = reply.len();
+                if (&mut self.io).take(4096).read_line(&mut reply).await? == 0 {
                     return Err(std::io::ErrorKind::UnexpectedEof.into());
                 }
-                if line.as_bytes().get(3) != Some(&b'-') {
-                    return Ok(line);
+                if reply.as_bytes().get(start + 3) != Some(&b'-') {
+                    return Ok(reply);
+                }
+                if reply.len() > REPLY_LIMIT {
+                    return Err(std::io::Error::other("a reply without end"));
                 }
             }
         };
@@ -138,9 +157,46 @@ impl Dialogue {
             .map_err(|_| Failure(TEMPORARY, "the server does not answer".into()))?;
         let reply = reply.map_err(|e| Failure(TEMPORARY, format!("the connection broke: {e}")))?;
         match reply.bytes().next() {
-            Some(first) if first == b'0' + class => Ok(()),
+            Some(first) if first == b'0' + class => Ok(reply),
             Some(b'4') => Err(Failure(TEMPORARY, reply.trim_end().into())),
             _ => Err(Failure(UNAVAILABLE, reply.trim_end().into())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::smtp::{Role, serve};
+    use crate::testing::World;
+    use clap::Parser;
+    use gadwall_storage::MailboxName;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: SendmailArgs,
+    }
+
+    /// Submits to a server that sees the client at `peer`; what went wrong, and how many messages there are then.
+    async fn submitted(peer: &str) -> (Option<String>, u64) {
+        let world = World::new().await;
+        let (mut conn, talk) = world.connection();
+        conn.peer = format!("{peer}:4000").parse().unwrap();
+        tokio::spawn(serve(conn, world.services.clone(), Role::Submission { accept_anything: None }));
+        let line = Line::parse_from(["sendmail", "-u", "ann@example.org", "-p", "secret"]);
+        let dialogue = Dialogue { io: BufReader::new(Box::new(talk.io) as BoxIo) };
+        let sent =
+            dialogue.run(&line.args, "a@b.org", &["c@d.org".into()], b"Subject: hi\r\n\r\n.\r\n").await;
+        let inbox = world.services.store.mailbox_by_name(world.account.id, &MailboxName::inbox()).await;
+        (sent.err().map(|failure| failure.1), inbox.unwrap().messages)
+    }
+
+    #[tokio::test]
+    async fn a_password_is_sent_only_where_the_server_asks_for_one() {
+        assert_eq!(submitted("127.0.0.1").await, (None, 1));
+        let (failure, messages) = submitted("192.0.2.1").await;
+        assert!(failure.unwrap().contains("no password over this connection"));
+        assert_eq!(messages, 0);
     }
 }

@@ -1,10 +1,7 @@
-//! The grammar of commands. RFC 5321's syntax is `smtp-proto`'s business; what is added here are parameters as
-//! they were written (DSN and the message page show them) and the refusal of those that were not announced.
+//! The grammar of commands (RFC 5321 §4.1): a line in, a [`Command`] out. Pure; knows no state and no mail.
+//! Paths and their parameters are `path`'s business.
 
-use smtp_proto::{
-    Error, MAIL_BODY_BINARYMIME, MAIL_SMTPUTF8, RCPT_NOTIFY_DELAY, RCPT_NOTIFY_FAILURE, RCPT_NOTIFY_NEVER,
-    RCPT_NOTIFY_SUCCESS, Request,
-};
+use super::path::{self, Side};
 
 /// A command, as far as this server knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +34,7 @@ pub enum Command {
 /// What MAIL and RCPT name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Path {
-    /// Empty for the null reverse-path.
+    /// As written, quotes included; empty for the null reverse-path, `postmaster` for RFC 5321 §4.1.1.3's.
     pub address: String,
     pub params: Vec<Parameter>,
     /// SIZE (RFC 1870), 0 when not given.
@@ -59,60 +56,79 @@ pub enum CommandError {
     NotImplemented,
     /// The right form.
     Syntax(&'static str),
+    /// BDAT without a size: nobody knows how much of what follows is content.
+    BadChunk,
+    /// MAIL names what is no address.
+    BadSender,
+    /// RCPT names what is no address.
     BadAddress,
     /// A parameter that was not announced (RFC 5321 §4.1.1.11).
     UnknownParameter(String),
     BadParameter(&'static str),
 }
 
-const MAIL_PARAMETERS: [&str; 6] = ["SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH"];
-const RCPT_PARAMETERS: [&str; 2] = ["NOTIFY", "ORCPT"];
-const NOTIFY_SOMETIMES: u64 = RCPT_NOTIFY_SUCCESS | RCPT_NOTIFY_FAILURE | RCPT_NOTIFY_DELAY;
+/// Longest name taken from HELO and the like, in octets (RFC 5321 §4.5.3.1.2).
+const NAME_LIMIT: usize = 255;
 
 impl Command {
     /// Parses one line, without its end.
     pub fn parse(line: &[u8]) -> Result<Self, CommandError> {
-        if line.len() > 4 && line[..4].eq_ignore_ascii_case(b"AUTH") && line[4] == b' ' {
-            return auth(&line[5..]);
+        let line = line.trim_ascii_end();
+        // RFC 5321 §2.3.8: CR is for ends of lines only. What else does not belong into any command is refused as well,
+        // before it can get into a header or a log.
+        if line.iter().any(|b| b.is_ascii_control() && *b != b'\t') {
+            return Err(CommandError::Unknown);
         }
-        let mut whole = Vec::with_capacity(line.len() + 2);
-        whole.extend_from_slice(line.trim_ascii_end());
-        whole.extend_from_slice(b"\r\n");
-        let request = Request::parse(&mut whole.iter()).map_err(failure)?;
-        Ok(match request {
-            Request::Helo { host } => Command::Helo(host.trim().into()),
-            Request::Ehlo { host } => Command::Ehlo(host.trim().into()),
-            Request::Lhlo { host } => Command::Lhlo(host.trim().into()),
-            Request::Mail { from } => Command::Mail(Path {
-                address: from.address.into_owned(),
-                params: parameters(line, &MAIL_PARAMETERS)?,
-                size: from.size as u64,
-                binary: from.flags & MAIL_BODY_BINARYMIME != 0,
-                utf8: from.flags & MAIL_SMTPUTF8 != 0,
-            }),
-            // RFC 3461 §4.1: NEVER stands by itself.
-            Request::Rcpt { to } if to.flags & RCPT_NOTIFY_NEVER != 0 && to.flags & NOTIFY_SOMETIMES != 0 => {
-                return Err(CommandError::BadParameter("NOTIFY"));
+        let end = line.iter().position(|b| b.is_ascii_whitespace()).unwrap_or(line.len());
+        let (verb, rest) = line.split_at(end);
+        let rest = rest.trim_ascii_start();
+        match verb.to_ascii_uppercase().as_slice() {
+            b"HELO" => name(rest, "HELO domain").map(Command::Helo),
+            b"EHLO" => name(rest, "EHLO domain").map(Command::Ehlo),
+            b"LHLO" => name(rest, "LHLO domain").map(Command::Lhlo),
+            b"MAIL" => path::parse(rest, Side::From).map(Command::Mail),
+            b"RCPT" => path::parse(rest, Side::To).map(Command::Rcpt),
+            b"DATA" => alone(rest, Command::Data, "DATA"),
+            b"BDAT" => chunk(rest),
+            b"AUTH" => auth(rest),
+            // RFC 3207 §4: no parameters.
+            b"STARTTLS" => alone(rest, Command::StartTls, "STARTTLS"),
+            b"RSET" => alone(rest, Command::Rset, "RSET"),
+            b"QUIT" => alone(rest, Command::Quit, "QUIT"),
+            b"NOOP" => Ok(Command::Noop),
+            b"HELP" => Ok(Command::Help),
+            b"VRFY" if rest.is_empty() => Err(CommandError::Syntax("VRFY string")),
+            b"VRFY" => Ok(Command::Vrfy),
+            b"EXPN" if rest.is_empty() => Err(CommandError::Syntax("EXPN string")),
+            b"EXPN" => Ok(Command::Expn),
+            b"ETRN" | b"ATRN" | b"BURL" | b"TURN" | b"SEND" | b"SOML" | b"SAML" => {
+                Err(CommandError::NotImplemented)
             }
-            Request::Rcpt { to } => Command::Rcpt(Path {
-                address: to.address.into_owned(),
-                params: parameters(line, &RCPT_PARAMETERS)?,
-                ..Path::default()
-            }),
-            Request::Data => Command::Data,
-            Request::Bdat { chunk_size, is_last } => Command::Bdat { len: chunk_size as u64, last: is_last },
-            Request::StartTls => Command::StartTls,
-            Request::Rset => Command::Rset,
-            Request::Noop { .. } => Command::Noop,
-            Request::Vrfy { .. } => Command::Vrfy,
-            Request::Expn { .. } => Command::Expn,
-            Request::Help { .. } => Command::Help,
-            Request::Quit => Command::Quit,
-            Request::Auth { .. } => return Err(CommandError::Syntax("AUTH mechanism [initial-response]")),
-            Request::Etrn { .. } | Request::Atrn { .. } | Request::Burl { .. } => {
-                return Err(CommandError::NotImplemented);
-            }
-        })
+            _ => Err(CommandError::Unknown),
+        }
+    }
+}
+
+/// RFC 5321 §4.1.1: what takes no argument is refused with one.
+fn alone(rest: &[u8], command: Command, form: &'static str) -> Result<Command, CommandError> {
+    if rest.is_empty() { Ok(command) } else { Err(CommandError::Syntax(form)) }
+}
+
+/// Clients say all kinds of things instead of a domain: one word of text is taken.
+fn name(rest: &[u8], form: &'static str) -> Result<String, CommandError> {
+    let word = std::str::from_utf8(rest).ok().and_then(|rest| rest.split_ascii_whitespace().next());
+    let word = word.filter(|word| word.len() <= NAME_LIMIT).ok_or(CommandError::Syntax(form))?;
+    Ok(word.to_owned())
+}
+
+/// RFC 3030 §2: `BDAT size [LAST]`.
+fn chunk(rest: &[u8]) -> Result<Command, CommandError> {
+    let mut words = rest.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let len = words.next().and_then(path::number).ok_or(CommandError::BadChunk)?;
+    match (words.next(), words.next()) {
+        (None, _) => Ok(Command::Bdat { len, last: false }),
+        (Some(last), None) if last.eq_ignore_ascii_case(b"LAST") => Ok(Command::Bdat { len, last: true }),
+        _ => Err(CommandError::BadChunk),
     }
 }
 
@@ -123,52 +139,9 @@ fn auth(rest: &[u8]) -> Result<Command, CommandError> {
     let mut words = text.split_ascii_whitespace();
     let mechanism = words.next().ok_or_else(|| syntax.clone())?;
     let initial_response = words.next().map(str::to_owned);
+    // RFC 4422 §3.1: at most 20 characters.
     if words.next().is_some() || mechanism.len() > 20 {
         return Err(syntax);
     }
     Ok(Command::Auth { mechanism: mechanism.into(), initial_response })
-}
-
-/// The parameters after the path, each checked against those that were announced.
-fn parameters(line: &[u8], known: &[&str]) -> Result<Vec<Parameter>, CommandError> {
-    let Some(end) = end_of_path(line) else { return Ok(Vec::new()) };
-    let text = String::from_utf8_lossy(&line[end..]);
-    text.split_ascii_whitespace()
-        .map(|parameter| {
-            let keyword = parameter.split('=').next().unwrap_or_default();
-            if known.iter().any(|k| k.eq_ignore_ascii_case(keyword)) {
-                Ok(parameter.to_owned())
-            } else {
-                Err(CommandError::UnknownParameter(keyword.chars().take(64).collect()))
-            }
-        })
-        .collect()
-}
-
-/// Where the `>` that closes the path is passed; quoted local parts may hold one of their own.
-fn end_of_path(line: &[u8]) -> Option<usize> {
-    let start = line.iter().position(|b| *b == b'<')?;
-    let (mut quoted, mut escaped) = (false, false);
-    for (i, &byte) in line.iter().enumerate().skip(start + 1) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b'>' if !quoted => return Some(i + 1),
-            _ => {}
-        }
-    }
-    None
-}
-
-fn failure(error: Error) -> CommandError {
-    match error {
-        Error::InvalidSenderAddress | Error::InvalidRecipientAddress => CommandError::BadAddress,
-        Error::SyntaxError { syntax } => CommandError::Syntax(syntax),
-        Error::InvalidParameter { param } => CommandError::BadParameter(param),
-        Error::UnsupportedParameter { param } => {
-            CommandError::UnknownParameter(param.chars().take(64).collect())
-        }
-        _ => CommandError::Unknown,
-    }
 }

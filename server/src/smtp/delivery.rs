@@ -1,6 +1,6 @@
 //! A transaction: who sends to whom, the content while it comes in, and its delivery into the store.
 
-use super::{Path, Role};
+use super::{Path, Role, path};
 use crate::Services;
 use gadwall_storage::body::{Ingest, SpoolConfig, Staged};
 use gadwall_storage::{
@@ -128,7 +128,12 @@ pub async fn keep(
 
 /// The account an address belongs to, with or without `+detail`.
 pub async fn owner(services: &Services, address: &str) -> Result<Option<Account>, StoreError> {
-    let Ok(address) = Address::parse(address) else { return Ok(None) };
+    // RFC 5321 §4.5.1: the postmaster without a domain is this server's.
+    let address = match address {
+        name if name.eq_ignore_ascii_case("postmaster") => format!("{name}@{}", services.hostname),
+        address => path::unquoted(address),
+    };
+    let Ok(address) = Address::parse(&address) else { return Ok(None) };
     for address in [Some(address.clone()), address.without_detail()].into_iter().flatten() {
         match services.store.account_by_address(&address).await {
             Ok(account) => return Ok(Some(account)),

@@ -6,13 +6,13 @@ use super::session::{Next, Peer, Session};
 use super::{Role, Unstuffer};
 use crate::Services;
 use crate::auth::Private;
-use crate::net::{BoxIo, Conn};
+use crate::net::{BoxIo, Conn, Pace, close};
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// How much is read at a time.
@@ -77,17 +77,14 @@ impl Driver {
                 },
                 Next::Chunk { len, last } => match self.chunk(len).await? {
                     Ok(()) => {
-                        let replies = self.session.chunk_done(len, last).await;
+                        let (replies, next) = self.session.chunk_done(len, last).await;
                         replies.iter().for_each(|reply| self.say(reply));
-                        Next::Command
+                        next
                     }
                     Err(stop) => return self.stop(&stop).await,
                 },
                 Next::StartTls => self.start_tls().await?,
-                Next::Close => {
-                    self.flush().await?;
-                    return self.io.shutdown().await;
-                }
+                Next::Close => return self.close().await,
             };
         }
     }
@@ -121,22 +118,51 @@ impl Driver {
         Ok(())
     }
 
-    /// The next line. Between transactions the server may drain; what is in flight is finished.
+    async fn close(&mut self) -> io::Result<()> {
+        let last_words = std::mem::take(&mut self.out);
+        close(&mut self.io, &last_words, self.services.limits.write_stall).await
+    }
+
+    /// The next line. Only a whole one resets the clock, so a byte now and then does not. Between messages the server
+    /// may drain, however much the client has sent ahead; a message in flight is finished.
     async fn line(&mut self, expected: Next) -> io::Result<Result<Line, Stop>> {
+        let interruptible = if expected == Next::Command && !self.session.is_receiving() {
+            Interruptible::Yes
+        } else {
+            Interruptible::No
+        };
+        let mut deadline = None;
         loop {
+            if interruptible == Interruptible::Yes
+                && self.session.is_between_messages()
+                && self.drain.is_cancelled()
+            {
+                return Ok(Err(Stop::Drain));
+            }
             if let Some(line) = self.decoder.line() {
                 return Ok(Ok(line));
             }
-            let interruptible =
-                if expected == Next::Command { Interruptible::Yes } else { Interruptible::No };
-            if let Err(stop) = self.read(interruptible).await? {
+            self.flush().await?;
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + self.patience());
+            if let Err(stop) = self.read(interruptible, deadline).await? {
                 return Ok(Err(stop));
             }
         }
     }
 
+    fn patience(&self) -> Duration {
+        let limits = &self.services.limits;
+        if self.session.is_authenticated() {
+            limits.smtp_idle
+        } else {
+            limits.unauthenticated_idle.min(limits.smtp_idle)
+        }
+    }
+
     async fn data(&mut self) -> io::Result<Result<(), Stop>> {
         let mut unstuffer = Unstuffer::default();
+        self.flush().await?;
+        let mut pace = Pace::new(self.services.limits.smtp_idle);
         loop {
             let session = &mut self.session;
             let keep = |bytes: &[u8]| {
@@ -148,21 +174,25 @@ impl Driver {
             if ended {
                 return Ok(Ok(()));
             }
-            if let Err(stop) = self.read(Interruptible::No).await? {
+            if let Err(stop) = self.read(Interruptible::No, pace.deadline()).await? {
                 return Ok(Err(stop));
             }
+            pace.received(self.decoder.pending().len());
         }
     }
 
     async fn chunk(&mut self, len: u64) -> io::Result<Result<(), Stop>> {
         let mut left = len;
+        self.flush().await?;
+        let mut pace = Pace::new(self.services.limits.smtp_idle);
         while left > 0 {
             let pending = self.decoder.pending();
             let take = usize::try_from(left).unwrap_or(usize::MAX).min(pending.len());
             if take == 0 {
-                if let Err(stop) = self.read(Interruptible::No).await? {
+                if let Err(stop) = self.read(Interruptible::No, pace.deadline()).await? {
                     return Ok(Err(stop));
                 }
+                pace.received(self.decoder.pending().len());
                 continue;
             }
             self.session.content(&pending[..take]);
@@ -172,15 +202,12 @@ impl Driver {
         Ok(Ok(()))
     }
 
-    /// Reads more, after everything said so far was sent.
-    async fn read(&mut self, interruptible: Interruptible) -> io::Result<Result<(), Stop>> {
-        self.flush().await?;
-        let limits = &self.services.limits;
-        let patience = if self.session.is_authenticated() {
-            limits.smtp_idle
-        } else {
-            limits.unauthenticated_idle.min(limits.smtp_idle)
-        };
+    /// Reads more. What was said so far has been sent.
+    async fn read(
+        &mut self,
+        interruptible: Interruptible,
+        deadline: Instant,
+    ) -> io::Result<Result<(), Stop>> {
         let buffer = self.decoder.buffer();
         buffer.reserve(READ);
         let drained = async {
@@ -196,7 +223,7 @@ impl Driver {
                 _ => Ok(Ok(())),
             },
             () = drained => Ok(Err(Stop::Drain)),
-            () = tokio::time::sleep(patience) => Ok(Err(Stop::Idle)),
+            () = sleep_until(deadline) => Ok(Err(Stop::Idle)),
         }
     }
 
@@ -206,8 +233,7 @@ impl Driver {
             Stop::Drain => Reply::new(421, "4.3.2", "Shutting down, come back soon"),
             Stop::Idle => Reply::new(421, "4.4.2", "Nothing was said for too long"),
         });
-        self.flush().await?;
-        self.io.shutdown().await
+        self.close().await
     }
 
     async fn start_tls(&mut self) -> io::Result<Next> {

@@ -8,6 +8,7 @@ mod data;
 mod decode;
 mod delivery;
 mod driver;
+mod path;
 mod reply;
 mod session;
 mod trace;
@@ -29,6 +30,16 @@ pub enum Role {
     Exchanger,
     /// RFC 2033: as the exchanger, with one reply per recipient.
     Lmtp,
+}
+
+impl Role {
+    /// The account that mail goes to before anybody has logged in.
+    fn default_account(&self) -> Option<gadwall_storage::AccountId> {
+        match self {
+            Role::Submission { accept_anything } => *accept_anything,
+            Role::Exchanger | Role::Lmtp => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -25,9 +25,10 @@ impl Reply {
         Self { code, enhanced: None, lines }
     }
 
-    /// Whether the client did something wrong.
-    pub fn is_permanent_failure(&self) -> bool {
-        self.code >= 500
+    /// Whether the client said what it should not have said. An address that is not here, a full mailbox and the like
+    /// (RFC 5321 §4.2.3: 55x) are no misbehaviour: a message for many may have many such recipients.
+    pub fn is_clients_fault(&self) -> bool {
+        matches!(self.code, 500..550 | 555)
     }
 
     pub fn write(&self, out: &mut Vec<u8>) {

@@ -26,7 +26,8 @@ pub struct Trace<'a> {
 impl Trace<'_> {
     /// The lines for this door. Submission adds nothing but Return-Path, as Ethereal does.
     pub fn lines(&self, role: &Role) -> String {
-        let return_path = format!("Return-Path: <{}>\r\n", printable(self.mail_from));
+        // The grammar let no control character into an address, so it goes in as it was written.
+        let return_path = format!("Return-Path: <{}>\r\n", self.mail_from);
         match role {
             Role::Submission { .. } => return_path,
             Role::Exchanger | Role::Lmtp => return_path + &self.received(role),
@@ -41,7 +42,7 @@ impl Trace<'_> {
         let tls = self.tls.map_or(String::new(), |tls| {
             format!("\r\n\t(using {} with cipher {})", printable(&tls.version), printable(&tls.cipher))
         });
-        let recipient = self.recipient.map_or(String::new(), |to| format!("\r\n\tfor <{}>", printable(to)));
+        let recipient = self.recipient.map_or(String::new(), |to| format!("\r\n\tfor <{to}>"));
         format!(
             "Received: from {} ({address}){tls}\r\n\tby {} (Gadwall) with {} id {}{recipient};\r\n\t{}\r\n",
             printable(self.helo),
@@ -65,7 +66,7 @@ impl Trace<'_> {
     }
 }
 
-/// A peer's text, made harmless inside a header line.
+/// A peer's text, made harmless inside a header line, which is ASCII unless the envelope says otherwise.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || "()<>;".contains(c) { '?' } else { c }).take(320).collect()
+    text.chars().map(|c| if c.is_ascii_graphic() && !"()<>;\"\\".contains(c) { c } else { '?' }).collect()
 }

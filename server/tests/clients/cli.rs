@@ -116,3 +116,33 @@ fn the_version_is_that_of_the_package() {
     let dir = tempfile::tempdir().expect("a directory");
     assert_eq!(gadwall(dir.path(), &["version"]).ok(), format!("gadwall {}\n", env!("CARGO_PKG_VERSION")));
 }
+
+/// The account that takes anything is the operator's, whoever made one of its name before.
+#[test]
+fn accept_anything_takes_mail_without_credentials_into_an_account_of_its_own() {
+    let dir = tempfile::tempdir().expect("a directory");
+    gadwall(
+        &dir.path().join("data"),
+        &["account", "create", "catchall@gadwall.test", "--password", "stolen"],
+    )
+    .ok();
+    let server = Gadwall::on(dir, &["--accept-anything"]);
+    let line = |key: &str| {
+        let found = server.banner.lines().find_map(|l| l.trim().strip_prefix(key));
+        found.unwrap_or_else(|| panic!("no {key} in {}", server.banner)).to_owned()
+    };
+    let (user, pass) = (line("user "), line("pass "));
+    let smtp = format!("127.0.0.1:{}", server.port("smtp"));
+    let mail = b"From: a@example.org\nSubject: anything\n\nx\n";
+    run(Command::new(binary()).args(["sendmail", "-S", &smtp, "b@example.org"]), mail).ok();
+    let authenticate = |pass: &str| {
+        let login = serde_json::json!({ "username": user, "password": pass }).to_string();
+        server.http_any("POST", "/authenticate", &[], &login)
+    };
+    assert_eq!(authenticate("stolen").0, 401);
+    let (status, answer) = authenticate(&pass);
+    assert_eq!(status, 200, "{answer}");
+    let token: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
+    let token = token["token"].as_str().expect("a token");
+    assert!(server.http("GET", &format!("/users/me/messages?accessToken={token}"), "").contains("anything"));
+}

@@ -27,8 +27,6 @@ pub struct Gadwall {
 pub struct Account {
     pub user: String,
     pub pass: String,
-    /// The whole answer of `POST /user`.
-    pub json: serde_json::Value,
 }
 
 impl Gadwall {
@@ -106,7 +104,7 @@ impl Gadwall {
         let body = self.http("POST", "/user", "{}");
         let json: serde_json::Value = serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}"));
         let text = |key: &str| json[key].as_str().unwrap_or_else(|| panic!("no {key} in {body}")).to_owned();
-        Account { user: text("user"), pass: text("pass"), json: json.clone() }
+        Account { user: text("user"), pass: text("pass") }
     }
 
     /// One request to the API, JSON in and out; the answer's body. Panics unless it is a 200.

@@ -4,6 +4,7 @@
 
 mod chromium;
 mod cli;
+mod crash;
 mod curl;
 mod deploy;
 mod doctor;

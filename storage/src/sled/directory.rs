@@ -26,12 +26,12 @@ impl Directory for SledStore {
     }
 
     async fn account(&self, id: AccountId) -> Result<Account> {
-        let reader = self.read().await;
+        let reader = self.read().await?;
         Look::account(reader.tree, id, reader.now)
     }
 
     async fn account_by_address(&self, address: &Address) -> Result<Account> {
-        let reader = self.read().await;
+        let reader = self.read().await?;
         let missing = StoreError::NotFound(Subject::Address);
         let id: AccountId = Look::get(reader.tree, &keys::address(address))?.ok_or(missing.clone())?;
         match Look::account(reader.tree, id, reader.now) {
@@ -79,7 +79,7 @@ impl Directory for SledStore {
     }
 
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>> {
-        let reader = self.read().await;
+        let reader = self.read().await?;
         let mut found = Vec::new();
         if limit > 0 {
             reader.tree.walk(&keys::accounts_after(after), &mut |_, value| {
@@ -130,7 +130,7 @@ impl Directory for SledStore {
     }
 
     async fn addresses(&self, id: AccountId) -> Result<Vec<Address>> {
-        let reader = self.read().await;
+        let reader = self.read().await?;
         let primary = Look::account(reader.tree, id, reader.now)?.address;
         let mut all = vec![primary.clone()];
         for key in reader.tree.keys(&keys::addresses_of(id), usize::MAX)? {
@@ -146,7 +146,7 @@ impl Directory for SledStore {
     async fn secret(&self, name: &str, candidate: [u8; 32]) -> Result<[u8; 32]> {
         let key = keys::secret(name);
         {
-            let reader = self.read().await;
+            let reader = self.read().await?;
             if let Some(known) = Look::get(reader.tree, &key)? {
                 return Ok(known);
             }
@@ -162,14 +162,14 @@ impl Directory for SledStore {
     }
 
     async fn stats(&self) -> Result<StoreStats> {
-        let reader = self.read().await;
+        let reader = self.read().await?;
         let totals: Totals = Look::get(reader.tree, keys::TOTALS)?.unwrap_or_default();
         let Totals { accounts, messages, bytes, appended } = totals;
         Ok(StoreStats { accounts, messages, bytes, appended_total: appended })
     }
 
     async fn daily_stats(&self, days: u32) -> Result<Vec<DayStats>> {
-        let reader = self.read().await;
+        let reader = self.read().await?;
         let today = day_of(reader.now);
         let day = |day| {
             let stats: Option<DayStats> = Look::get(reader.tree, &keys::day(day))?;

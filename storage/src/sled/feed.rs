@@ -10,7 +10,7 @@ use async_trait::async_trait;
 #[async_trait]
 impl Feed for SledStore {
     async fn changes_since(&self, at: MailboxRef, since: u64) -> Result<Changes> {
-        let reader = self.read().await;
+        let reader = self.read().await?;
         let record = match reader.tree.mailbox(at, reader.now) {
             Ok(record) => record,
             Err(e @ StoreError::NotFound(_)) => {

@@ -15,7 +15,7 @@ use std::num::NonZeroU32;
 #[async_trait]
 impl Mailboxes for SledStore {
     async fn mailboxes(&self, account: AccountId) -> Result<Vec<Mailbox>> {
-        let reader = self.read().await;
+        let reader = self.read().await?;
         reader.tree.account(account, reader.now)?;
         let mut found = Vec::new();
         for (_, id) in names(reader.tree, account)? {
@@ -27,13 +27,13 @@ impl Mailboxes for SledStore {
     }
 
     async fn mailbox(&self, at: MailboxRef) -> Result<Mailbox> {
-        let reader = self.read().await;
+        let reader = self.read().await?;
         let record = Look::mailbox(reader.tree, at, reader.now)?;
         reader.tree.described(at.mailbox, &record)
     }
 
     async fn mailbox_by_name(&self, account: AccountId, name: &MailboxName) -> Result<Mailbox> {
-        let reader = self.read().await;
+        let reader = self.read().await?;
         reader.tree.account(account, reader.now)?;
         let id: Option<MailboxId> = Look::get(reader.tree, &keys::name(account, name))?;
         let id = id.ok_or(StoreError::NotFound(Subject::Mailbox))?;
@@ -121,7 +121,7 @@ impl Mailboxes for SledStore {
     }
 
     async fn subscriptions(&self, account: AccountId) -> Result<Vec<MailboxName>> {
-        let reader = self.read().await;
+        let reader = self.read().await?;
         reader.tree.account(account, reader.now)?;
         let keys = reader.tree.keys(&keys::subscriptions(account), usize::MAX)?;
         keys.iter().map(|key| stored_name(keys::text_of(key))).collect()
@@ -129,7 +129,7 @@ impl Mailboxes for SledStore {
 
     async fn claim_recent(&self, at: MailboxRef) -> Result<UidSet> {
         {
-            let reader = self.read().await;
+            let reader = self.read().await?;
             if Look::mailbox(reader.tree, at, reader.now)?.recent == 0 {
                 return Ok(UidSet::new());
             }

@@ -8,7 +8,7 @@ use super::look::{Look, damaged};
 use super::messages::{expunge, forget_row};
 use super::operations::horizon;
 use super::records::{BlobRecord, MailboxRecord, RowRecord};
-use super::segments::{SEGMENT_LEN, read};
+use super::segments::read;
 use super::store::SledStore;
 use super::tx::Tx;
 use super::writer::Asks;
@@ -57,7 +57,7 @@ impl Maintenance for SledStore {
     }
 
     async fn audit(&self) -> Result<Vec<String>> {
-        let reader = self.read().await;
+        let reader = self.read().await?;
         super::audit::audit(&reader)
     }
 }
@@ -162,7 +162,7 @@ impl SledStore {
         let kept = i64::try_from(self.shared.limits.journal_retention.as_millis()).unwrap_or(i64::MAX);
         let horizon = Timestamp(now.0.saturating_sub(kept));
         let (candidates, last) = {
-            let reader = self.read().await;
+            let reader = self.read().await?;
             let round = reader.tree.keys(&keys::mailboxes_after(after), TRIM_ROUND)?;
             let ids: Vec<MailboxId> = round.iter().filter_map(|key| keys::mailbox_of(key)).collect();
             let mut candidates = Vec::new();
@@ -186,14 +186,12 @@ impl SledStore {
     /// Deletes segments nobody refers to and writes the rest of mostly dead ones again. Whether there is more to do.
     async fn compact(&self) -> Result<bool> {
         let shared = self.shared.clone();
-        if shared.segments.tail() > SEGMENT_LEN / 2 {
-            shared.segments.roll();
-        }
+        shared.segments.roll();
         let closed = shared.segments.closed().map_err(|e| StoreError::io("listing segments", &e))?;
         let mut sparse = None;
         for (segment, len) in closed {
             let live = {
-                let reader = self.read().await;
+                let reader = self.read().await?;
                 Look::get::<u64>(reader.tree, &keys::segment_live(segment))?.unwrap_or_default()
             };
             if live == 0 {
@@ -204,7 +202,7 @@ impl SledStore {
         }
         let Some(segment) = sparse else { return Ok(false) };
         let blobs: Vec<BlobId> = {
-            let reader = self.read().await;
+            let reader = self.read().await?;
             let keys = reader.tree.keys(&keys::all_in_segment(segment), COMPACT_ROUND)?;
             keys.iter().filter_map(|key| keys::blob_of(key)).collect()
         };
@@ -221,7 +219,7 @@ impl SledStore {
             let closed = tx.segments.closed().map_err(|e| StoreError::io("listing segments", &e))?;
             let is_closed = closed.iter().any(|(number, _)| *number == segment);
             if is_closed && tx.raw(&keys::segment_live(segment))?.is_none() {
-                tx.segments.delete(segment).map_err(|e| StoreError::io("deleting a segment", &e))?;
+                tx.dead_segments.push(segment);
             }
             Ok(())
         })

@@ -39,7 +39,7 @@ impl Messages for SledStore {
     }
 
     async fn uids(&self, at: MailboxRef) -> Result<(Mailbox, UidSet)> {
-        let reader = self.read().await;
+        let reader = self.read().await?;
         let record = reader.tree.mailbox(at, reader.now)?;
         let mut uids = UidSet::new();
         reader.tree.walk(&keys::rows(at.mailbox, 0..=u32::MAX), &mut |key, _| {
@@ -50,7 +50,7 @@ impl Messages for SledStore {
     }
 
     async fn messages(&self, at: MailboxRef, query: MessageQuery) -> Result<Vec<Message>> {
-        let reader = self.read().await;
+        let reader = self.read().await?;
         reader.tree.mailbox(at, reader.now)?;
         let mut found = Vec::new();
         let ranges: Vec<_> = match query.order {
@@ -75,7 +75,7 @@ impl Messages for SledStore {
     }
 
     async fn body(&self, at: MailboxRef, uid: Uid) -> Result<Box<dyn BodyReader>> {
-        let reader = self.read().await;
+        let reader = self.read().await?;
         reader.tree.mailbox(at, reader.now)?;
         let row: Option<RowRecord> = Look::get(reader.tree, &keys::row(at.mailbox, uid))?;
         let row = row.ok_or(StoreError::NotFound(Subject::Message))?;

@@ -4,13 +4,18 @@ use super::db::{Db, Sync};
 use super::keys;
 use super::look::Look;
 use super::records::{SCHEMA_VERSION, encode};
-use super::segments::Segments;
+use super::segments::{SEGMENT_LEN, Segments};
 use super::store::SledStore;
 use crate::memory::Limits;
 use crate::{Clock, Entropy};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How often and how long apart it is tried to get hold of sled's files: five seconds in all.
+const TRIES: u32 = 500;
+const BETWEEN: Duration = Duration::from_millis(10);
 
 /// Who has locked this file has the store.
 const LOCK: &str = "lock";
@@ -26,12 +31,16 @@ pub struct SledOptions {
     /// For the power-cut test alone.
     #[doc(hidden)]
     pub unsafe_without_sync: bool,
+    /// For tests that want many segments of message content: how long one gets, in bytes.
+    #[doc(hidden)]
+    pub segment_bytes: u64,
 }
 
 impl SledOptions {
     pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         let limits = Limits::default();
-        Self { clock, entropy, cache_bytes: 64 << 20, limits, unsafe_without_sync: false }
+        let segment_bytes = SEGMENT_LEN;
+        Self { clock, entropy, cache_bytes: 64 << 20, limits, unsafe_without_sync: false, segment_bytes }
     }
 }
 
@@ -59,9 +68,9 @@ impl SledStore {
         let io = |error| OpenError::Io { path: path.clone(), error };
         create_private(directory).map_err(io)?;
         let lock = lock(directory)?;
-        let segments = Segments::open(&directory.join("segments")).map_err(io)?;
+        let segments = Segments::open(&directory.join("segments"), options.segment_bytes).map_err(io)?;
         let sync = if options.unsafe_without_sync { Sync::FlushOnly } else { Sync::Full };
-        let db = Db::open(&directory.join("index"), options.cache_bytes, sync).map_err(|e| match e {
+        let db = open_index(directory, options.cache_bytes, sync).map_err(|e| match e {
             ::sled::Error::Io(error) => OpenError::Io { path: path.clone(), error },
             e => OpenError::Damaged { path: path.clone(), reason: e.to_string() },
         })?;
@@ -108,6 +117,23 @@ fn lock(directory: &Path) -> Result<File, OpenError> {
     }
 }
 
+/// Nobody else can have the files open while this process holds the directory's lock, except the remains of a store that
+/// was dropped here: sled lets go of its files on threads of its own, some time after its last handle is gone.
+fn open_index(directory: &Path, cache_bytes: u64, sync: Sync) -> Result<Db, ::sled::Error> {
+    for _ in 0..TRIES {
+        match Db::open(&directory.join("index"), cache_bytes, sync) {
+            Err(::sled::Error::Io(e)) if is_locked(&e) => std::thread::sleep(BETWEEN),
+            opened => return opened,
+        }
+    }
+    Db::open(&directory.join("index"), cache_bytes, sync)
+}
+
+/// sled has no kind of error for it.
+fn is_locked(error: &std::io::Error) -> bool {
+    error.to_string().contains("could not acquire lock")
+}
+
 fn check_schema(db: &Db, directory: &Path) -> Result<(), OpenError> {
     let path = directory.to_owned();
     let damaged = |e: crate::StoreError| OpenError::Damaged { path: path.clone(), reason: e.to_string() };
@@ -119,5 +145,27 @@ fn check_schema(db: &Db, directory: &Path) -> Result<(), OpenError> {
             batch.insert(keys::SCHEMA, encode(&SCHEMA_VERSION).map_err(damaged)?);
             db.commit(batch, super::db::Durable::Yes).map_err(damaged)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ManualClock, SeededEntropy};
+
+    #[test]
+    fn a_store_waits_until_sled_lets_go_of_its_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = SledOptions::new(Arc::new(ManualClock::default()), Arc::new(SeededEntropy::new(1)));
+        drop(SledStore::open(directory.path(), options.clone()).unwrap());
+        // What a thread of sled's has open still.
+        let held = File::open(directory.path().join("index/db")).unwrap();
+        held.lock().unwrap();
+        let letting_go = std::thread::spawn(move || {
+            std::thread::sleep(BETWEEN * 5);
+            drop(held);
+        });
+        assert!(SledStore::open(directory.path(), options).is_ok());
+        letting_go.join().unwrap();
     }
 }

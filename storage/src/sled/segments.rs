@@ -9,11 +9,13 @@ use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A segment is closed once it has grown to this.
+/// A segment is closed once it has grown to this, in bytes.
 pub const SEGMENT_LEN: u64 = 64 << 20;
 
 pub struct Segments {
     directory: PathBuf,
+    /// [`SEGMENT_LEN`], or less where a test wants many.
+    limit: u64,
     state: Mutex<State>,
 }
 
@@ -50,11 +52,11 @@ struct Current {
 
 impl Segments {
     /// Those of a directory. Nothing is appended to segments that are there: what a crash left at their ends is dead.
-    pub fn open(directory: &Path) -> std::io::Result<Self> {
+    pub fn open(directory: &Path, limit: u64) -> std::io::Result<Self> {
         std::fs::create_dir_all(directory)?;
         let next = numbers(directory)?.last().map_or(1, |last| last + 1);
         let state = State { next, ..State::default() };
-        Ok(Self { directory: directory.to_owned(), state: Mutex::new(state) })
+        Ok(Self { directory: directory.to_owned(), limit, state: Mutex::new(state) })
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -86,7 +88,7 @@ impl Segments {
 
     fn reserve(&self, len: u64) -> Result<(u32, Arc<File>, u64)> {
         let mut state = self.state();
-        if state.current.as_ref().is_none_or(|c| c.tail + len > SEGMENT_LEN) {
+        if state.current.as_ref().is_none_or(|c| c.tail + len > self.limit) {
             let number = state.next;
             let file = self.create(number).map_err(|e| StoreError::io("starting a segment", &e))?;
             state.next += 1;
@@ -139,14 +141,12 @@ impl Segments {
         closed.map(|n| Ok((n, std::fs::metadata(self.path(n))?.len()))).collect()
     }
 
-    /// Closes the segment that is being written to, so that it can be looked at by the sweep.
+    /// Closes the segment that is being written to once it is half full, so that it can be looked at by the sweep.
     pub fn roll(&self) {
-        self.state().current = None;
-    }
-
-    /// How much has been written to the current segment.
-    pub fn tail(&self) -> u64 {
-        self.state().current.as_ref().map_or(0, |c| c.tail)
+        let mut state = self.state();
+        if state.current.as_ref().is_some_and(|c| c.tail > self.limit / 2) {
+            state.current = None;
+        }
     }
 
     pub fn delete(&self, number: u32) -> std::io::Result<()> {

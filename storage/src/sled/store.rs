@@ -5,8 +5,8 @@ use super::open::SledOptions;
 use super::operations::{Fingerprint, once};
 use super::segments::Segments;
 use super::tx::Tx;
-use super::writer::{Asks, Shared, Writer, closed};
-use crate::{HintHub, OpId, Result, Timestamp};
+use super::writer::{Asks, Shared, Shown, Writer, closed};
+use crate::{HintHub, OpId, Result, StoreError, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::File;
@@ -30,7 +30,7 @@ pub struct Reader<'a> {
     pub tree: &'a ::sled::Tree,
     pub now: Timestamp,
     pub shared: &'a Shared,
-    _visible: RwLockReadGuard<'a, ()>,
+    _visible: RwLockReadGuard<'a, Shown>,
 }
 
 impl SledStore {
@@ -49,7 +49,7 @@ impl SledStore {
             limits: options.limits,
             hub: HintHub::default(),
             directory: directory.to_owned(),
-            visible: RwLock::new(()),
+            visible: RwLock::new(Shown::Durable),
             closed: AtomicBool::new(false),
         });
         let writer = match Writer::start(shared.clone()) {
@@ -62,14 +62,19 @@ impl SledStore {
         Self { shared, writer: RwLock::new(writer), trimming: Mutex::default(), lock: Mutex::new(Some(lock)) }
     }
 
-    pub(super) async fn read(&self) -> Reader<'_> {
+    pub(super) async fn read(&self) -> Result<Reader<'_>> {
         let visible = self.shared.visible.read().await;
-        Reader {
+        if *visible == Shown::Unknown {
+            return Err(StoreError::unavailable(
+                "a write has failed; what is on disk is read at the next start",
+            ));
+        }
+        Ok(Reader {
             tree: &self.shared.db.tree,
             now: self.shared.clock.now(),
             shared: &self.shared,
             _visible: visible,
-        }
+        })
     }
 
     /// A mutation under an operation id.
@@ -117,5 +122,32 @@ impl Drop for SledStore {
         if let Some(writer) = self.writer.get_mut() {
             writer.stop();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Directory, Maintenance, SystemClock, SystemEntropy};
+
+    /// A commit that fails after sled has taken the batch in: what it left is neither acknowledged nor shown.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_a_failed_commit_left_is_not_shown() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = || SledOptions::new(Arc::new(SystemClock), Arc::new(SystemEntropy));
+        let store = SledStore::open(directory.path(), options()).unwrap();
+        let secret = store.secret("before", [1; 32]).await.unwrap();
+        store.shared.db.fail_syncs.store(true, Ordering::Relaxed);
+        let lost = store.secret("lost", [2; 32]).await.unwrap_err();
+        assert!(matches!(lost, StoreError::Unavailable { outcome_unknown: true, .. }), "{lost}");
+        assert!(
+            store.secret("lost", [3; 32]).await.unwrap_err().is_temporary(),
+            "what may be gone is not told"
+        );
+        assert!(store.stats().await.unwrap_err().is_temporary());
+        assert!(store.ready().await.is_err(), "a balancer sends nobody here any more");
+        drop(store);
+        let store = SledStore::open(directory.path(), options()).unwrap();
+        assert_eq!(store.secret("before", [4; 32]).await.unwrap(), secret);
     }
 }

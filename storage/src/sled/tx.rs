@@ -27,6 +27,8 @@ pub struct Tx<'a> {
     undo: Vec<(Vec<u8>, Option<Laid>)>,
     /// To be published once the group is durable.
     pub hints: Vec<Hint>,
+    /// To be deleted once the group is durable: before that, what a crash brings back may refer to them.
+    pub dead_segments: Vec<u32>,
     size: usize,
 }
 
@@ -39,8 +41,8 @@ impl<'a> Tx<'a> {
         limits: &'a Limits,
     ) -> Self {
         let now = clock.now();
-        let (overlay, undo, hints) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { tree, segments, clock, entropy, limits, now, overlay, undo, hints, size: 0 }
+        let (overlay, undo, hints, dead_segments) = (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { tree, segments, clock, entropy, limits, now, overlay, undo, hints, dead_segments, size: 0 }
     }
 
     /// Runs one mutation: all of it, or nothing.

@@ -46,6 +46,14 @@ enum Message {
     Stop,
 }
 
+/// What the tree shows to a reader who looks now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    Durable,
+    /// What a failed commit may have left: nobody may see it, since it may be gone after the next start.
+    Unknown,
+}
+
 /// What readers, the writer and the sweep share.
 pub struct Shared {
     pub db: Db,
@@ -56,7 +64,7 @@ pub struct Shared {
     pub hub: HintHub,
     pub directory: PathBuf,
     /// Readers hold it shared. The writer holds it alone while a batch is applied and not yet durable.
-    pub visible: RwLock<()>,
+    pub visible: RwLock<Shown>,
     /// Set once nothing may be written any more: the store is closed, or a commit has failed.
     pub closed: AtomicBool,
 }
@@ -90,7 +98,8 @@ impl Writer {
             })
         });
         self.queue.send(Message::Run(asks, job)).map_err(|_| closed())?;
-        answered.await.unwrap_or_else(|_| Err(closed()))
+        // Stopping waits for every answer, so one that does not come means that the commit thread has panicked.
+        answered.await.unwrap_or_else(|_| Err(panicked()))
     }
 
     /// Finishes what has been sent and ends.
@@ -108,7 +117,25 @@ pub fn closed() -> StoreError {
     StoreError::unavailable("the store is closed")
 }
 
+fn panicked() -> StoreError {
+    StoreError::Unavailable {
+        reason: "the commit thread has panicked".into(),
+        retry_after: None,
+        outcome_unknown: true,
+    }
+}
+
+/// However the commit thread ends, nothing is written after it.
+struct Closes<'a>(&'a Shared);
+
+impl Drop for Closes<'_> {
+    fn drop(&mut self) {
+        self.0.closed.store(true, Ordering::Release);
+    }
+}
+
 fn run(shared: &Shared, jobs: &mpsc::Receiver<Message>) {
+    let _closes = Closes(shared);
     while let Ok(first) = jobs.recv() {
         if !group(shared, first, jobs) {
             return;
@@ -171,27 +198,46 @@ fn admit(shared: &Shared, asks: Asks, free: u64) -> Result<()> {
     Ok(())
 }
 
-fn commit(shared: &Shared, tx: Tx, durable: Durable) -> Result<()> {
+fn commit(shared: &Shared, mut tx: Tx, durable: Durable) -> Result<()> {
+    let dead = std::mem::take(&mut tx.dead_segments);
     if tx.is_empty() {
+        delete(shared, dead);
         return Ok(());
     }
     let (batch, hints) = tx.into_batch();
     let committed = match shared.segments.sync() {
         Err(e) => Err(StoreError::io("syncing a segment", &e)),
         Ok(()) => {
-            let _alone = shared.visible.blocking_write();
-            shared.db.commit(batch, durable)
+            let mut shown = shared.visible.blocking_write();
+            *shown = Shown::Unknown;
+            let committed = shared.db.commit(batch, durable);
+            if committed.is_ok() {
+                *shown = Shown::Durable;
+            }
+            committed
         }
     };
     match &committed {
-        Ok(()) => hints.into_iter().for_each(|hint| shared.hub.publish(hint)),
+        Ok(()) => {
+            hints.into_iter().for_each(|hint| shared.hub.publish(hint));
+            delete(shared, dead);
+        }
         Err(error) => {
             // What is on disk now is not known until the store is opened again.
             shared.closed.store(true, Ordering::Release);
-            tracing::error!(%error, "a commit failed: nothing is written any more until the next start");
+            tracing::error!(%error, "a commit failed: nothing is served any more until the next start");
         }
     }
     committed
+}
+
+/// Deletes segments that nothing durable refers to. One that stays is found again by the next sweep.
+fn delete(shared: &Shared, dead: Vec<u32>) {
+    for segment in dead {
+        if let Err(error) = shared.segments.delete(segment) {
+            tracing::warn!(%error, segment, "a dead segment can't be deleted");
+        }
+    }
 }
 
 /// Free bytes on the store's disk.

@@ -135,8 +135,8 @@ impl App {
     async fn receive(&self, account: &Account, client: Client, op: &Op, request: Request) -> Result<Ready> {
         let mut ingest = Ingest::new(&self.services.spool);
         let mut print = Print::of(op.id);
-        let mut body = request.into_body();
-        while let Some(data) = input::next_piece(&mut body).await? {
+        let mut body = input::Incoming::new(request);
+        while let Some(data) = body.next().await? {
             ingest.write(&data)?;
             print.0.update(&data);
         }

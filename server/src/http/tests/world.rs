@@ -61,6 +61,7 @@ pub fn config() -> HttpConfig {
         api_key: None,
         admin_token: ADMIN.into(),
         accounts_per_hour: 2,
+        trust_forwarded_for: false,
     }
 }
 

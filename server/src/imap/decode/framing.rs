@@ -68,6 +68,11 @@ struct Announced {
 }
 
 impl Decoder {
+    /// From now on literals of a command may take so much together.
+    pub fn allow_literals(&mut self, bytes: usize) {
+        self.limits.literal_bytes = bytes;
+    }
+
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -172,6 +177,10 @@ impl Decoder {
                 }
                 State::Answer => {
                     let Some(line) = self.whole_line() else { return self.too_long() };
+                    // Whether the line's end has come already makes no difference.
+                    if line.len() > self.limits.line_bytes {
+                        return Some(self.fatal("the line is too long"));
+                    }
                     self.state = State::Line;
                     return Some(Event::Line(trimmed(line)));
                 }
@@ -202,7 +211,7 @@ impl Decoder {
     /// there is no way on.
     fn too_long(&mut self) -> Option<Event> {
         let text = self.command.len() - self.literals + self.input.len();
-        (text > self.limits.line_bytes).then(|| self.fatal("the command line is too long"))
+        (text > self.limits.line_bytes).then(|| self.fatal("the line is too long"))
     }
 
     fn fatal(&mut self, reason: &str) -> Event {
@@ -216,7 +225,7 @@ impl Decoder {
     fn line(&mut self) -> Option<Option<Event>> {
         let Some(line) = self.whole_line() else { return self.too_long().map(Some) };
         if self.command.len() - self.literals + line.len() > self.limits.line_bytes {
-            return Some(Some(self.fatal("the command line is too long")));
+            return Some(Some(self.fatal("the line is too long")));
         }
         let announced = match announcement(&line) {
             Ok(announced) => announced,

@@ -227,6 +227,21 @@ fn an_answer_is_a_line_of_its_own() {
 }
 
 #[test]
+fn an_answer_has_the_limit_of_a_line_however_it_comes() {
+    let line = format!("{}\r\n", "x".repeat(1000));
+    for step in [1, 7, line.len()] {
+        let mut decoder = Decoder::new(limits());
+        decoder.expect_line();
+        let mut got = Vec::new();
+        for piece in line.as_bytes().chunks(step) {
+            decoder.feed(piece);
+            got.extend(decoder.event());
+        }
+        assert!(matches!(&got[..], [Event::Fatal { .. }]), "in steps of {step}: {got:?}");
+    }
+}
+
+#[test]
 fn flags_without_any_are_none() {
     let Command::Store { change, .. } = one("STORE 1 FLAGS ()") else { panic!() };
     assert_eq!(change.flags, gadwall_storage::FlagChange::Replace(Flags::new()));

@@ -98,8 +98,11 @@ impl Session {
 fn refused(error: &AuthError) -> Status {
     match error {
         AuthError::Invalid => Status::no("Wrong login or password").code(Code::AuthenticationFailed),
-        AuthError::TooMany { .. } | AuthError::Store(_) => {
-            Status::no(error.to_string()).code(Code::Unavailable)
+        AuthError::TooMany { .. } => Status::no(error.to_string()).code(Code::Unavailable),
+        // What exactly fails is the operator's business.
+        AuthError::Store(e) => {
+            tracing::warn!(error = %e, "a login could not be checked");
+            Status::no("Logins can't be checked right now, try again soon").code(Code::Unavailable)
         }
         AuthError::Mechanism => Status::no("That mechanism is not offered here").code(Code::Cannot),
         AuthError::Malformed => Status::bad("That is not what the mechanism wants"),

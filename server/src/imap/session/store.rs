@@ -4,9 +4,15 @@ use super::copy::resolved;
 use super::{Outcome, Session};
 use crate::imap::encode::{Code, Status, Untagged};
 use crate::imap::types::{By, SequenceSet, StoreChange};
-use crate::imap::view::Expunges;
 use crate::imap::wire::Wire;
 use gadwall_storage::{FlagsNow, Uid, UidSet};
+
+/// Whether the client can tell the flags of a message from its own command and what it was told before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Knows {
+    All,
+    Part,
+}
 
 impl Session {
     pub(super) async fn store(
@@ -18,20 +24,18 @@ impl Session {
         wire: &mut Wire,
     ) -> Outcome {
         let selected = self.writable()?;
-        let (at, uids) = (selected.at, resolved(selected, set, by)?);
+        let (at, modseq, uids) = (selected.at, selected.view.modseq(), resolved(selected, set, by)?);
         // RFC 7162 §3.1: UNCHANGEDSINCE enables CONDSTORE.
         self.condstore |= unchanged_since.is_some();
-        if change.silent {
-            // RFC 3501 §6.4.6: only this change is kept silent, not what others have done to these messages.
-            self.sync(wire, Expunges::Held).await?;
-            self.writable()?;
-        }
         let op = self.services.env.op();
         let store = self.services.store.clone();
         let stored = store.set_flags(op, at, &uids, &change.flags, unchanged_since).await?;
         self.learn(stored.messages.iter().map(|m| &m.flags), wire);
+        // RFC 3501 §6.4.6: what others did to the flags is told even to a client that asked for silence about its own
+        // change. The journal counts every change, so where one more has passed than this, somebody else's is in it.
+        let knows = if change.silent && stored.modseq.get() > modseq + 1 { Knows::Part } else { Knows::All };
         for message in &stored.messages {
-            self.answer(message, by, change.silent, wire);
+            self.answer(message, by, change.silent, knows, wire);
             wire.relieve().await?;
         }
         let found: UidSet = stored.messages.iter().map(|m| m.uid).collect();
@@ -48,11 +52,13 @@ impl Session {
     }
 
     /// Tells the client of one message, unless it asked for silence; RFC 7162 §3.1.3: MODSEQ is told even then.
-    fn answer(&mut self, message: &FlagsNow, by: By, silent: bool, wire: &mut Wire) {
+    fn answer(&mut self, message: &FlagsNow, by: By, silent: bool, knows: Knows, wire: &mut Wire) {
         let condstore = self.condstore;
         let Some(selected) = &mut self.selected else { return };
         let Some(number) = selected.view.number(message.uid) else { return };
-        selected.view.told(message.uid, message.modseq);
+        if knows == Knows::All {
+            selected.view.told(message.uid, message.modseq);
+        }
         if silent && !condstore {
             return;
         }

@@ -162,10 +162,7 @@ impl Session {
                 let text = "it is not known whether the messages were deleted, log in again to see";
                 Reply::Err(Some(Code::SysTemp), text.into())
             }
-            Err(e) => {
-                tracing::warn!(error = %e, "messages not deleted");
-                Reply::store(&e)
-            }
+            Err(e) => Reply::store(&e),
         }
     }
 

@@ -50,7 +50,9 @@ impl Session {
             Err(StoreError::NotFound(Subject::Message)) => {
                 Reply::no(format!("message {number} has expired or was deleted by another client"))
             }
-            Err(StoreError::NotFound(_)) => Reply::no("the account does not exist any more"),
+            Err(StoreError::NotFound(_)) => {
+                Reply::Err(Some(Code::SysPerm), "the account has expired or was deleted".into())
+            }
             Err(e) => Reply::store(&e),
         }
     }

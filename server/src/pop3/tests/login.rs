@@ -2,30 +2,12 @@
 
 use super::*;
 use crate::auth::tests::scram_client;
-use crate::net::{BoxIo, TlsInfo, TlsUpgrade};
-use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// Pretends to encrypt.
-struct NoTls;
-
-#[async_trait]
-impl TlsUpgrade for NoTls {
-    async fn accept(&self, io: BoxIo) -> std::io::Result<(BoxIo, TlsInfo)> {
-        Ok((io, TlsInfo { version: "TLSv1.3".into(), cipher: "NULL".into(), server_name: None }))
-    }
-}
-
-async fn with_tls() -> World {
-    let mut world = World::new().await;
-    Arc::get_mut(&mut world.services).unwrap().tls = Some(Arc::new(NoTls));
-    world
-}
-
 #[tokio::test]
 async fn capabilities_follow_the_state() {
-    let world = with_tls().await;
+    let world = World::with_tls().await;
     let common = "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 USER\r\n";
     let mut talk = connect_from_afar(&world).greeted().await;
     let open = format!("{common}SASL SCRAM-SHA-256\r\nEXPIRE 1 USER\r\nSTLS\r\nIMPLEMENTATION Gadwall\r\n");
@@ -43,7 +25,9 @@ async fn capabilities_follow_the_state() {
 
 #[tokio::test]
 async fn passwords_do_not_cross_an_open_network() {
-    for (world, hint) in [(with_tls().await, "say STLS first"), (World::new().await, "AUTH SCRAM-SHA-256")] {
+    for (world, hint) in
+        [(World::with_tls().await, "say STLS first"), (World::new().await, "AUTH SCRAM-SHA-256")]
+    {
         let mut talk = connect_from_afar(&world).greeted().await;
         for command in ["USER ann@example.org", "PASS secret", "AUTH PLAIN", "AUTH login"] {
             let reply = talk.expect(command, "-ERR a password needs encryption").await;
@@ -57,7 +41,7 @@ async fn passwords_do_not_cross_an_open_network() {
 
 #[tokio::test]
 async fn stls_forgets_what_was_said_in_clear() {
-    let world = with_tls().await;
+    let world = World::with_tls().await;
     let mut talk = connect(&world).greeted().await;
     talk.expect("USER ann@example.org", "+OK").await;
     // CAPA was not protected: it is not answered.
@@ -74,7 +58,7 @@ async fn stls_needs_a_certificate_and_comes_before_utf8() {
     let world = World::new().await;
     let mut talk = connect(&world).greeted().await;
     talk.expect("STLS", "-ERR this server has no certificate").await;
-    let world = with_tls().await;
+    let world = World::with_tls().await;
     let mut talk = connect(&world).greeted().await;
     talk.expect("UTF8", "+OK").await;
     talk.expect("STLS", "-ERR STLS comes before UTF8").await;

@@ -2,18 +2,15 @@
 
 mod login;
 mod maildrop;
-mod store;
 mod wire;
 
 use super::serve;
-use crate::testing::{Talk, World};
-use crate::{Env, Limits};
+use crate::Limits;
+use crate::testing::{Talk, TrickyStore, World};
 use gadwall_storage::body::Staged;
-use gadwall_storage::memory::MemoryStore;
 use gadwall_storage::*;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use store::TrickyStore;
 
 const ONE: &str = "Subject: one\r\n\r\nfirst\r\n";
 const TWO: &str = "Subject: two\r\n\r\n.\r\n..dots\r\n.";
@@ -77,11 +74,7 @@ async fn three() -> World {
 
 /// The same over a store that can be made to fail.
 async fn tricky() -> (World, Arc<TrickyStore>) {
-    let clock = Arc::new(ManualClock::default());
-    let env = Env::inline(clock.clone(), Arc::new(SeededEntropy::new(1)));
-    let inner = Arc::new(MemoryStore::new(env.clock.clone(), env.entropy.clone()));
-    let store = Arc::new(TrickyStore::new(inner));
-    let world = World::over(store.clone(), env, clock, Limits::default(), 100_000_000).await;
+    let (world, store) = World::tricky(Limits::default(), 100_000_000).await;
     for message in [ONE, TWO, THREE] {
         deliver(&world, message).await;
     }

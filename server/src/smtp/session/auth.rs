@@ -6,7 +6,7 @@ use crate::smtp::Role;
 use crate::smtp::reply::Reply;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gadwall_storage::{Account, AccountId};
+use gadwall_storage::Account;
 
 impl Session {
     pub(super) async fn auth(&mut self, mechanism: &str, initial: Option<&str>) -> (Reply, Next) {
@@ -23,11 +23,15 @@ impl Session {
         }
         let begun = Exchange::begin(self.services.auth.clone(), self.peer.ip(), self.private, mechanism);
         let exchange = match begun {
-            Ok(exchange) if self.accepts_anything().is_some() => exchange.lenient(),
+            Ok(exchange) if self.role.default_account().is_some() => exchange.lenient(),
             Ok(exchange) => exchange,
             Err(_) if self.private == Private::No && self.services.tls.is_some() => {
                 // RFC 4954 §6.
                 return refuse(Reply::new(538, "5.7.11", "Encryption needed: say STARTTLS first"));
+            }
+            Err(_) if self.private == Private::No => {
+                let text = "Only SCRAM-SHA-256: there is no certificate to encrypt a password with";
+                return refuse(Reply::new(504, "5.5.4", text));
             }
             Err(_) => return refuse(Reply::new(504, "5.5.4", "That mechanism is not offered")),
         };
@@ -53,7 +57,8 @@ impl Session {
             match STANDARD.decode(line.trim_ascii()) {
                 Ok(bytes) => match proven {
                     Some(account) if bytes.is_empty() => self.authenticated(&account),
-                    _ => self.auth_step(Some(&bytes)).await,
+                    Some(_) => self.auth_failed(&AuthError::Malformed),
+                    None => self.auth_step(Some(&bytes)).await,
                 },
                 Err(_) => self.auth_failed(&AuthError::Malformed),
             }
@@ -84,21 +89,18 @@ impl Session {
         (Reply::new(235, "2.7.0", "Authentication successful"), Next::Command)
     }
 
-    fn accepts_anything(&self) -> Option<AccountId> {
-        match self.role {
-            Role::Submission { accept_anything } => accept_anything,
-            _ => None,
-        }
-    }
-
     fn auth_failed(&mut self, error: &AuthError) -> (Reply, Next) {
         self.exchange = None;
         let reply = match error {
-            AuthError::Invalid | AuthError::TooMany { .. } if self.accepts_anything().is_some() => {
+            AuthError::Invalid | AuthError::TooMany { .. } if self.role.default_account().is_some() => {
                 Reply::new(235, "2.7.0", "Anything is accepted here")
             }
             AuthError::Invalid => Reply::new(535, "5.7.8", "Wrong login or password"),
-            AuthError::TooMany { .. } | AuthError::Store(_) => Reply::new(454, "4.7.0", error.to_string()),
+            AuthError::TooMany { .. } => Reply::new(454, "4.7.0", error.to_string()),
+            AuthError::Store(e) => {
+                tracing::warn!(error = %e, "login not checked");
+                Reply::new(454, "4.7.0", "Logins can't be checked now, try again later")
+            }
             AuthError::Mechanism => Reply::new(504, "5.5.4", "That mechanism is not offered"),
             AuthError::Malformed => Reply::new(501, "5.5.2", "That is not what the mechanism wants"),
             AuthError::Cancelled => Reply::new(501, "5.7.0", "Authentication cancelled"),

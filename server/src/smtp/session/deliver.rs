@@ -1,7 +1,7 @@
 //! What becomes of a message once it is there.
 
 use super::Session;
-use super::refusal::{delivered, no_transaction, store_refusal};
+use super::refusal::{delivered, full_for_now, no_transaction, store_refusal};
 use crate::smtp::delivery::{self, Kept, Target, Transaction};
 use crate::smtp::reply::Reply;
 use crate::smtp::{Path, Role};
@@ -30,14 +30,37 @@ impl Session {
         }
     }
 
-    /// One reply for all. A failure of any makes the sender try again: a second copy for some is better than none.
+    /// One reply for all, so whoever can't take it is found out before anybody has a copy. A failure after that makes
+    /// the sender try again: a second copy for some is better than none.
     pub(super) async fn exchange_mail(&self, transaction: &Transaction, staged: Staged) -> Reply {
+        if let Some(refusal) = self.refused_by_any(transaction, staged.size()).await {
+            return refusal;
+        }
         let outcomes = self.deliver(transaction, staged).await;
         let failed = outcomes.iter().find(|o| o.as_ref().is_err_and(StoreError::is_temporary));
         match failed.or_else(|| outcomes.iter().find(|o| o.is_err())) {
             Some(outcome) => delivered(outcome),
             None => Reply::new(250, "2.6.0", "Delivered"),
         }
+    }
+
+    async fn refused_by_any(&self, transaction: &Transaction, size: u64) -> Option<Reply> {
+        for (_, target) in &transaction.recipients {
+            let Target::Account(account) = target else { continue };
+            match self.services.store.account(account.id).await {
+                Ok(now) if now.used_bytes.saturating_add(size) > now.quota_bytes => {
+                    return Some(full_for_now());
+                }
+                Ok(_) => {}
+                // It was there at RCPT. The others should not lose the message by that: at the next attempt RCPT
+                // tells which address is gone.
+                Err(StoreError::NotFound(_)) if transaction.recipients.len() > 1 => {
+                    return Some(Reply::new(451, "4.2.1", "An account has just expired, try again"));
+                }
+                Err(e) => return Some(store_refusal(&e)),
+            }
+        }
+        None
     }
 
     /// One copy for each account; the outcome for each recipient, in order.

@@ -8,13 +8,14 @@ mod refusal;
 use super::delivery::{self, Content, Target, Transaction};
 use super::reply::Reply;
 use super::trace::Trace;
-use super::{Command, Path, Role};
+use super::{Command, CommandError, Path, Role};
 use crate::Services;
 use crate::auth::{Exchange, Private, mechanisms};
 use crate::net::TlsInfo;
 use gadwall_storage::{Account, AccountId};
 use refusal::{
-    delivered, no_transaction, not_ascii, over_quota, refusal_of, refused, store_refusal, too_large,
+    delivered, full_for_now, no_transaction, not_ascii, over_quota, refusal_of, refused, store_refusal,
+    too_large,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -74,10 +75,7 @@ pub struct Peer {
 
 impl Session {
     pub fn new(services: Arc<Services>, role: Role, peer: Peer) -> Self {
-        let account = match role {
-            Role::Submission { accept_anything } => accept_anything,
-            _ => None,
-        };
+        let account = role.default_account();
         Self {
             services,
             role,
@@ -105,18 +103,32 @@ impl Session {
         self.account.is_some() || !matches!(self.role, Role::Submission { .. })
     }
 
-    /// RFC 3207 §4.2: after the handshake nothing said before counts.
+    /// Whether a message is on its way, in chunks.
+    pub fn is_receiving(&self) -> bool {
+        self.transaction.as_ref().is_some_and(|t| t.content.is_some())
+    }
+
+    /// Whether nothing has been said of a next message.
+    pub fn is_between_messages(&self) -> bool {
+        self.transaction.is_none()
+    }
+
+    /// RFC 3207 §4.2: after the handshake nothing said before counts, a login included.
     pub fn encrypted(&mut self, tls: TlsInfo) {
         self.tls = Some(tls);
         self.private = Private::Yes;
         self.helo = None;
         self.transaction = None;
+        self.account = self.role.default_account();
+        self.login = None;
     }
 
     /// Executes one line.
     pub async fn line(&mut self, line: &[u8]) -> (Reply, Next) {
         let (reply, next) = match Command::parse(line) {
             Ok(command) => self.command(command).await,
+            // Going on would take content for commands.
+            Err(error @ CommandError::BadChunk) => (refusal_of(&error), Next::Close),
             Err(error) => (refusal_of(&error), Next::Command),
         };
         self.count(reply, next)
@@ -131,7 +143,7 @@ impl Session {
 
     /// Sends those away who get nothing right, or do nothing.
     fn count(&mut self, reply: Reply, next: Next) -> (Reply, Next) {
-        self.bad = if reply.is_permanent_failure() { self.bad + 1 } else { self.bad };
+        self.bad = if reply.is_clients_fault() { self.bad + 1 } else { self.bad };
         self.idle = if next == Next::Command { self.idle + 1 } else { self.idle };
         if next == Next::Close {
             return (reply, next);
@@ -281,7 +293,7 @@ impl Session {
             Role::Submission { .. } => Target::Sender,
             Role::Exchanger | Role::Lmtp => match delivery::owner(&self.services, &to.address).await {
                 Ok(Some(account)) if account.used_bytes.saturating_add(size) > account.quota_bytes => {
-                    return over_quota();
+                    return full_for_now();
                 }
                 Ok(Some(account)) => Target::Account(Box::new(account)),
                 Ok(None) => return Reply::new(550, "5.1.1", "No such address here"),
@@ -365,7 +377,16 @@ impl Session {
     }
 
     /// A chunk has come in whole: one reply, or LMTP's several after the last one.
-    pub async fn chunk_done(&mut self, len: u64, last: bool) -> Vec<Reply> {
+    pub async fn chunk_done(&mut self, len: u64, last: bool) -> (Vec<Reply>, Next) {
+        let mut replies = self.chunk_replies(len, last).await;
+        let Some(reply) = replies.pop() else { return (replies, Next::Command) };
+        // Chunks without a message, or of nothing at all, are commands that lead nowhere like others.
+        let (reply, next) = self.count(reply, Next::Command);
+        replies.push(reply);
+        (replies, next)
+    }
+
+    async fn chunk_replies(&mut self, len: u64, last: bool) -> Vec<Reply> {
         if let Some(refusal) = self.no_recipients() {
             self.transaction = None;
             return vec![refusal];

@@ -10,6 +10,10 @@ pub fn refusal_of(error: &CommandError) -> Reply {
         CommandError::Unknown => Reply::new(500, "5.5.2", "Unknown command"),
         CommandError::NotImplemented => Reply::new(502, "5.5.1", "That command is not offered"),
         CommandError::Syntax(syntax) => Reply::new(501, "5.5.2", format!("Syntax: {syntax}")),
+        CommandError::BadChunk => {
+            Reply::new(501, "5.5.4", "Syntax: BDAT size [LAST]; closing, as what follows is unknown")
+        }
+        CommandError::BadSender => Reply::new(501, "5.1.7", "That is not an address"),
         CommandError::BadAddress => Reply::new(501, "5.1.3", "That is not an address"),
         CommandError::UnknownParameter(name) => {
             Reply::new(555, "5.5.4", format!("The parameter {name} is not offered"))
@@ -35,9 +39,15 @@ pub fn over_quota() -> Reply {
     Reply::new(552, "5.2.2", "The mailbox is full: delete messages or ask for a larger quota")
 }
 
+/// What another server is told of a full mailbox: to come again, as its owner may make room.
+pub fn full_for_now() -> Reply {
+    Reply::new(452, "4.2.2", "The mailbox is full, try again later")
+}
+
 pub fn delivered(outcome: &Result<(), StoreError>) -> Reply {
     match outcome {
         Ok(()) => Reply::new(250, "2.6.0", "Delivered"),
+        Err(StoreError::OverQuota { .. }) => full_for_now(),
         Err(e) => store_refusal(e),
     }
 }

@@ -3,32 +3,38 @@
 use crate::contract::*;
 use crate::*;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::task::JoinHandle;
 
 const WRITERS: usize = 4;
 const ROUNDS: usize = 25;
+/// How often a reader at least finds something new while they write.
+const LOOKS: usize = 50;
 
 /// Writers that append, flag and expunge in one mailbox at once.
-fn writers(w: &World, at: MailboxRef) -> Vec<JoinHandle<()>> {
-    let write = |n: usize| {
-        let (store, entropy) = (w.shared(), w.entropy.clone());
-        tokio::spawn(async move {
-            let op = || OpId::mint(&*entropy);
-            for round in 0..ROUNDS {
-                let text = format!("writer {n} round {round}");
-                let new = (0..1 + round % 3).map(|_| message(text.as_bytes())).collect();
-                let mine: UidSet = store.append(op(), at, new).await.unwrap().uids.into_iter().collect();
-                let seen = add(&[SystemFlag::Seen]);
-                match round % 4 {
-                    1 => _ = store.set_flags(op(), at, &mine, &seen, None).await.unwrap(),
-                    2 => _ = store.expunge(op(), at, &mine, Which::All).await.unwrap(),
-                    3 => _ = store.set_flags(op(), at, &UidSet::all(), &seen, None).await.unwrap(),
-                    _ => {}
-                }
-            }
-        })
-    };
-    (0..WRITERS).map(write).collect()
+struct Writers {
+    tasks: Vec<JoinHandle<()>>,
+    /// How often the reader has found something new.
+    looks: Arc<AtomicUsize>,
+    last: ModSeq,
+}
+
+impl Writers {
+    fn go_on(&self) -> bool {
+        !self.tasks.iter().all(JoinHandle::is_finished)
+    }
+
+    /// Told by the reader after each look. They go on until it has found something new often enough, however the
+    /// machine shares out its time.
+    fn seen(&mut self, modseq: ModSeq) {
+        if modseq > std::mem::replace(&mut self.last, modseq) {
+            self.looks.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    async fn finish(self) {
+        finish(self.tasks).await;
+    }
 }
 
 async fn finish(writers: Vec<JoinHandle<()>>) {
@@ -37,11 +43,37 @@ async fn finish(writers: Vec<JoinHandle<()>>) {
     }
 }
 
+fn writers(w: &World, at: MailboxRef) -> Writers {
+    let looks = Arc::new(AtomicUsize::new(0));
+    let write = |n: usize| {
+        let (store, entropy, looks) = (w.shared(), w.entropy.clone(), looks.clone());
+        tokio::spawn(async move {
+            let op = || OpId::mint(&*entropy);
+            for round in (0..).take_while(|n| *n < ROUNDS || looks.load(Ordering::Relaxed) < LOOKS) {
+                let text = format!("writer {n} round {round}");
+                let new = (0..1 + round % 3).map(|_| message(text.as_bytes())).collect();
+                let mine: UidSet = store.append(op(), at, new).await.unwrap().uids.into_iter().collect();
+                // A store that never waits would keep the reader out, here and below.
+                tokio::task::yield_now().await;
+                let seen = add(&[SystemFlag::Seen]);
+                match round % 4 {
+                    1 => _ = store.set_flags(op(), at, &mine, &seen, None).await.unwrap(),
+                    2 => _ = store.expunge(op(), at, &mine, Which::All).await.unwrap(),
+                    3 => _ = store.set_flags(op(), at, &UidSet::all(), &seen, None).await.unwrap(),
+                    _ => {}
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+    };
+    Writers { tasks: (0..WRITERS).map(write).collect(), looks, last: ModSeq::MIN }
+}
+
 pub async fn no_uid_appears_behind_one_that_was_seen(w: &mut World) {
     let at = w.user("ann").await.inbox;
-    let writers = writers(w, at);
+    let mut writers = writers(w, at);
     let (mut known, mut highest, mut next) = (UidSet::new(), 0, 1);
-    while !writers.iter().all(JoinHandle::is_finished) {
+    while writers.go_on() {
         let (mailbox, there) = w.store().uids(at).await.unwrap();
         let late = there.difference(&known);
         assert!(
@@ -55,21 +87,24 @@ pub async fn no_uid_appears_behind_one_that_was_seen(w: &mut World) {
         assert_eq!(mailbox.messages, there.len(), "the mailbox is that of the same moment");
         highest = highest.max(there.last().map_or(0, Uid::get));
         (known, next) = (known.union(&there), uidnext);
+        writers.seen(mailbox.modseq);
         tokio::task::yield_now().await;
     }
-    finish(writers).await;
+    writers.finish().await;
 }
 
 pub async fn no_change_appears_behind_a_modseq_that_was_seen(w: &mut World) {
     let at = w.user("ann").await.inbox;
-    let writers = writers(w, at);
+    let mut writers = writers(w, at);
     // The client only ever asks for what came after what it has seen: what appears behind that it misses for good.
     let mut client = Client { through: 1, ..Client::default() };
-    while !writers.iter().all(JoinHandle::is_finished) {
-        client.apply(&w.delta(at, client.through).await);
+    while writers.go_on() {
+        let delta = w.delta(at, client.through).await;
+        client.apply(&delta);
+        writers.seen(delta.through);
         tokio::task::yield_now().await;
     }
-    finish(writers).await;
+    writers.finish().await;
     client.apply(&w.delta(at, client.through).await);
     assert_eq!(client, Client::of(&w.list(at).await, w.modseq(at).await));
 }

@@ -1,4 +1,4 @@
-//! A memory store whose expunges and bodies can be made to wait or to fail.
+//! A store whose appends, expunges and bodies can be made to wait or to fail.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,6 +11,8 @@ pub struct TrickyStore {
     pub inner: Arc<dyn MailStore>,
     /// What the next expunges answer without doing anything, the last one first.
     pub expunge_errors: Mutex<Vec<StoreError>>,
+    /// What every append answers without doing anything, once set.
+    pub append_error: Mutex<Option<StoreError>>,
     /// Operation ids of expunges that were asked for.
     pub expunges: Mutex<Vec<OpId>>,
     /// Expunges that have begun.
@@ -26,6 +28,7 @@ impl TrickyStore {
         Self {
             inner,
             expunge_errors: Mutex::default(),
+            append_error: Mutex::default(),
             expunges: Mutex::default(),
             begun: Semaphore::new(0),
             permits: Semaphore::new(1000),
@@ -55,7 +58,11 @@ impl BodyReader for TrickyBody {
 #[async_trait]
 impl Messages for TrickyStore {
     async fn append(&self, op: OpId, at: MailboxRef, messages: Vec<NewMessage>) -> Result<Appended> {
-        self.inner.append(op, at, messages).await
+        let error = self.append_error.lock().unwrap().clone();
+        match error {
+            Some(e) => Err(e),
+            None => self.inner.append(op, at, messages).await,
+        }
     }
     async fn uids(&self, at: MailboxRef) -> Result<(Mailbox, UidSet)> {
         self.inner.uids(at).await

@@ -1,0 +1,150 @@
+//! Typed commands.
+
+use super::names::{bytes, flags, mailbox, number64, pattern, sequence_set, status_items};
+use super::{fetch, search};
+use gadwall::imap::types::*;
+use gadwall_storage::{FlagChange, Flags, SpecialUse, Timestamp};
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+/// What a client sends: one command, or an APPEND with its messages.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Sent {
+    Command(Tagged),
+    Append { tag: Tag, mailbox: MailboxArg, messages: Vec<Message> },
+}
+
+/// A message of an APPEND.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    pub flags: Flags,
+    pub date: Option<Timestamp>,
+    pub content: Vec<u8>,
+}
+
+pub fn tag() -> BoxedStrategy<Tag> {
+    "[a-zA-Z0-9.:;<=>?@!#$&',/\\[\\]^_`|}~-]{1,8}".prop_map(|text| Tag::new(&text).expect("a tag")).boxed()
+}
+
+/// Several commands in a row.
+pub fn commands() -> BoxedStrategy<Vec<Sent>> {
+    let one = prop_oneof![
+        5 => (tag(), command()).prop_map(|(tag, command)| Sent::Command(Tagged { tag, command })),
+        1 => append(),
+    ];
+    prop::collection::vec(one, 1..4).boxed()
+}
+
+/// RFC 3502: several messages, perhaps.
+pub fn append() -> BoxedStrategy<Sent> {
+    // RFC 3501 §9 date-time has seconds and a year of four digits.
+    let date = search::day().prop_flat_map(|day| (Just(day), 0i64..86_400)).prop_map(|(day, secs)| {
+        // A day off the ends leaves room for any time zone.
+        Timestamp::from_secs(i64::from(day.0.clamp(-719_160, 2_932_890)) * 86_400 + secs)
+    });
+    let content = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..60),
+        Just(b"x NOOP\r\ny LOGIN {3+}\r\n\r\n.\r\n".to_vec()),
+    ];
+    let message = (flags(), prop::option::of(date), content).prop_map(|(flags, date, content)| Message {
+        flags,
+        date,
+        content,
+    });
+    (tag(), mailbox(), prop::collection::vec(message, 1..3))
+        .prop_map(|(tag, mailbox, messages)| Sent::Append { tag, mailbox, messages })
+        .boxed()
+}
+
+/// Every command but APPEND, which is more than one event.
+pub fn command() -> BoxedStrategy<Command> {
+    prop_oneof![
+        2 => select(plain()),
+        2 => sessions(),
+        4 => mailboxes(),
+        6 => on_messages(),
+    ]
+    .boxed()
+}
+
+fn plain() -> Vec<Command> {
+    use Command::*;
+    let expunge = Expunge { uids: None };
+    vec![Capability, Noop, Logout, Id(None), StartTls, Namespace, Idle, Check, Close, Unselect, expunge]
+}
+
+fn sessions() -> BoxedStrategy<Command> {
+    let words = || prop::collection::vec("[A-Z][A-Z0-9=-]{0,8}", 1..4);
+    prop_oneof![
+        prop::collection::vec((bytes(), prop::option::of(bytes())), 0..4)
+            .prop_map(|fields| Command::Id(Some(fields))),
+        ("[A-Z][A-Z0-9_-]{0,12}", prop::option::of(prop::collection::vec(any::<u8>(), 0..20)))
+            .prop_map(|(mechanism, initial)| Command::Authenticate { mechanism, initial }),
+        (bytes(), bytes()).prop_map(|(user, password)| Command::Login { user, password }),
+        words().prop_map(Command::Enable),
+    ]
+    .boxed()
+}
+
+fn mailboxes() -> BoxedStrategy<Command> {
+    use SpecialUse::{Archive, Drafts, Junk, Sent, Trash};
+    let mode = select(vec![SelectMode::ReadWrite, SelectMode::ReadOnly]);
+    let uses = subsequence(vec![Archive, Drafts, Junk, Sent, Trash], 0..=2);
+    prop_oneof![
+        2 => (mailbox(), any::<bool>(), mode).prop_map(|(mailbox, condstore, mode)| {
+            Command::Select { mailbox, params: SelectParams { condstore }, mode }
+        }),
+        1 => (mailbox(), uses).prop_map(|(mailbox, special_use)| Command::Create { mailbox, special_use }),
+        1 => mailbox().prop_map(|mailbox| Command::Delete { mailbox }),
+        1 => (mailbox(), mailbox()).prop_map(|(from, to)| Command::Rename { from, to }),
+        1 => mailbox().prop_map(|mailbox| Command::Subscribe { mailbox }),
+        1 => mailbox().prop_map(|mailbox| Command::Unsubscribe { mailbox }),
+        2 => list().prop_map(Command::List),
+        1 => (bytes(), pattern()).prop_map(|(reference, pattern)| Command::Lsub { reference, pattern }),
+        1 => (mailbox(), status_items()).prop_map(|(mailbox, items)| Command::Status { mailbox, items }),
+    ]
+    .boxed()
+}
+
+fn list() -> BoxedStrategy<ListCommand> {
+    let options = subsequence(vec!["SUBSCRIBED".to_owned(), "SPECIAL-USE".to_owned()], 0..=2);
+    let returned = prop_oneof![
+        Just(ListReturn::Subscribed),
+        Just(ListReturn::Children),
+        Just(ListReturn::SpecialUse),
+        status_items().prop_map(ListReturn::Status),
+    ];
+    let returns = prop::collection::vec(returned, 0..3);
+    (bytes(), prop::collection::vec(pattern(), 1..3), options, returns)
+        .prop_map(|(reference, patterns, select, returns)| ListCommand {
+            reference,
+            patterns,
+            select,
+            returns,
+        })
+        .boxed()
+}
+
+fn on_messages() -> BoxedStrategy<Command> {
+    let by = || select(vec![By::Sequence, By::Uid]);
+    let since = || prop::option::of(number64());
+    let change = (flags(), 0u8..3, any::<bool>()).prop_map(|(flags, kind, silent)| StoreChange {
+        flags: [FlagChange::Add, FlagChange::Remove, FlagChange::Replace][usize::from(kind)](flags),
+        silent,
+    });
+    let charset = prop::option::of("[A-Z][A-Z0-9-]{1,9}");
+    prop_oneof![
+        1 => sequence_set().prop_map(|set| Command::Expunge { uids: Some(set) }),
+        4 => (by(), charset, search::key())
+            .prop_map(|(by, charset, key)| Command::Search(SearchCommand { by, charset, key })),
+        4 => (by(), sequence_set(), fetch::items(), since()).prop_map(|(by, set, items, changed_since)| {
+            Command::Fetch { by, set, items, modifiers: FetchModifiers { changed_since } }
+        }),
+        2 => (by(), sequence_set(), change, since()).prop_map(|(by, set, change, unchanged_since)| {
+            Command::Store { by, set, change, unchanged_since }
+        }),
+        1 => (by(), sequence_set(), mailbox()).prop_map(|(by, set, to)| Command::Copy { by, set, to }),
+        1 => (by(), sequence_set(), mailbox()).prop_map(|(by, set, to)| Command::Move { by, set, to }),
+    ]
+    .boxed()
+}

@@ -1,0 +1,14 @@
+//! IMAP commands as a client makes them: strategies for the typed form, and a writer that knows every way to spell one.
+
+mod command;
+mod decoded;
+mod fetch;
+mod names;
+mod search;
+mod write;
+mod write_messages;
+
+pub use command::{Message, Sent, append, command, commands, tag};
+pub use decoded::{decode_in_pieces, split};
+pub use names::{bytes, flags, mailbox, sequence_set};
+pub use write::{Spelling, Writer, spelling};

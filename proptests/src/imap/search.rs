@@ -1,0 +1,59 @@
+//! Search keys.
+
+use super::names::{bytes, keyword, number64, sequence_set};
+use gadwall::imap::types::{Day, SearchKey};
+use gadwall_storage::SystemFlag;
+use proptest::prelude::*;
+
+/// Days whose year has four digits.
+pub fn day() -> BoxedStrategy<Day> {
+    prop_oneof![3 => 0i32..30_000, 1 => -719_162i32..2_932_896].prop_map(Day).boxed()
+}
+
+pub fn key() -> BoxedStrategy<SearchKey> {
+    leaf()
+        .prop_recursive(4, 12, 3, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 2..4).prop_map(SearchKey::And),
+                (inner.clone(), inner.clone()).prop_map(|(a, b)| SearchKey::Or(Box::new(a), Box::new(b))),
+                inner.prop_map(|key| SearchKey::Not(Box::new(key))),
+            ]
+        })
+        .boxed()
+}
+
+fn leaf() -> BoxedStrategy<SearchKey> {
+    let field = prop_oneof![
+        prop::sample::select(vec!["BCC", "CC", "FROM", "SUBJECT", "TO", "List-Id"])
+            .prop_map(|f| f.as_bytes().to_vec()),
+        bytes(),
+    ];
+    let date = day().prop_flat_map(|day| {
+        prop::sample::select(vec![
+            SearchKey::Before(day),
+            SearchKey::On(day),
+            SearchKey::Since(day),
+            SearchKey::SentBefore(day),
+            SearchKey::SentOn(day),
+            SearchKey::SentSince(day),
+        ])
+    });
+    prop_oneof![
+        Just(SearchKey::All),
+        Just(SearchKey::Recent),
+        sequence_set().prop_map(SearchKey::Sequence),
+        sequence_set().prop_map(SearchKey::Uid),
+        prop::sample::select(SystemFlag::ALL.to_vec()).prop_map(SearchKey::Flag),
+        keyword().prop_map(SearchKey::Keyword),
+        number64().prop_map(SearchKey::Larger),
+        number64().prop_map(SearchKey::Smaller),
+        date,
+        (field, bytes()).prop_map(|(field, text)| SearchKey::Header { field, text }),
+        bytes().prop_map(SearchKey::Body),
+        bytes().prop_map(SearchKey::Text),
+        number64().prop_map(SearchKey::ModSeq),
+        (1..=u32::MAX).prop_map(SearchKey::Older),
+        (1..=u32::MAX).prop_map(SearchKey::Younger),
+    ]
+    .boxed()
+}

@@ -1,0 +1,451 @@
+//! Typed commands to bytes, in any of the spellings the grammar allows.
+
+use super::command::{Message, Sent};
+use gadwall::imap::decode::Event;
+use gadwall::imap::mutf7;
+use gadwall::imap::types::*;
+use gadwall::time::Civil;
+use gadwall_storage::{FlagChange, Flags, MailboxName, SpecialUse, SystemFlag, Timestamp};
+use proptest::prelude::*;
+
+/// Which spelling to take where there are several: a number for each choice, used in turn; none is the plainest.
+#[derive(Debug, Clone, Default)]
+pub struct Spelling {
+    pub choices: Vec<u8>,
+    /// Keeps to RFC 3501 where the decoder takes more: no 8-bit characters in quoted strings, no empty lists of options.
+    pub strict: bool,
+}
+
+pub fn spelling() -> impl Strategy<Value = Spelling> {
+    prop::collection::vec(any::<u8>(), 0..24).prop_map(|choices| Spelling { choices, strict: false })
+}
+
+/// Writes commands and notes what a decoder has to make of them.
+pub struct Writer<'a> {
+    pub out: Vec<u8>,
+    pub expected: Vec<Event>,
+    pub(super) spelling: &'a Spelling,
+    at: usize,
+}
+
+impl<'a> Writer<'a> {
+    pub fn new(spelling: &'a Spelling) -> Self {
+        Writer { out: Vec::new(), expected: Vec::new(), spelling, at: 0 }
+    }
+
+    pub fn sent(&mut self, sent: &Sent) {
+        match sent {
+            Sent::Command(tagged) => {
+                self.text(tagged.tag.as_str());
+                self.text(" ");
+                self.command(&tagged.command);
+                self.expected.push(Event::Command(tagged.clone()));
+            }
+            Sent::Append { tag, mailbox, messages } => self.append(tag, mailbox, messages),
+        }
+        self.text("\r\n");
+    }
+
+    pub(super) fn choose(&mut self, of: u8) -> u8 {
+        if self.spelling.choices.is_empty() {
+            return 0;
+        }
+        self.at += 1;
+        self.spelling.choices[self.at % self.spelling.choices.len()] % of
+    }
+
+    /// Whether to take the spelling of an extension, empty though it be.
+    fn extends(&mut self, of: u8) -> bool {
+        self.choose(of) == 1 && !self.spelling.strict
+    }
+
+    pub(super) fn text(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    /// Words of the protocol have no case.
+    pub(super) fn word(&mut self, word: &str) {
+        let word = if self.choose(3) == 1 { word.to_ascii_lowercase() } else { word.to_owned() };
+        self.text(&word);
+    }
+
+    pub(super) fn separated<T>(&mut self, items: &[T], mut write: impl FnMut(&mut Self, &T)) {
+        for (i, item) in items.iter().enumerate() {
+            if i > 0 {
+                self.text(" ");
+            }
+            write(self, item);
+        }
+    }
+
+    pub(super) fn list<T>(&mut self, items: &[T], write: impl FnMut(&mut Self, &T)) {
+        self.text("(");
+        self.separated(items, write);
+        self.text(")");
+    }
+
+    pub(super) fn astring(&mut self, text: &[u8]) {
+        let is_atom = !text.is_empty() && text.iter().all(|b| is_atom_char(*b) || *b == b']');
+        if is_atom && self.choose(2) == 0 { self.out.extend_from_slice(text) } else { self.string(text) }
+    }
+
+    fn string(&mut self, text: &[u8]) {
+        let quotable = text.iter().all(|b| !b"\r\n\0".contains(b) && (b.is_ascii() || !self.spelling.strict));
+        if quotable && self.choose(2) == 0 {
+            self.text("\"");
+            for byte in text {
+                if b"\"\\".contains(byte) {
+                    self.text("\\");
+                }
+                self.out.push(*byte);
+            }
+            self.text("\"");
+            return;
+        }
+        let sync = self.announce(text.len());
+        if sync {
+            self.expected.push(Event::ContinueLiteral);
+        }
+        self.out.extend_from_slice(text);
+    }
+
+    /// `{n}` or `{n+}`; whether it is synchronising.
+    fn announce(&mut self, len: usize) -> bool {
+        let sync = self.choose(2) == 0;
+        self.text(&format!("{{{len}{}}}\r\n", if sync { "" } else { "+" }));
+        sync
+    }
+
+    fn mailbox(&mut self, mailbox: &MailboxArg) {
+        match mailbox {
+            MailboxArg::Name(name) if name.is_inbox() && self.choose(2) == 1 => self.astring(b"iNboX"),
+            MailboxArg::Name(name) => self.astring(mutf7::encode(name.as_str()).as_bytes()),
+            MailboxArg::Invalid { raw, .. } => self.astring(raw),
+        }
+    }
+
+    fn pattern(&mut self, pattern: &ListPattern) {
+        let text = mutf7::encode(&pattern.0);
+        let is_token = !text.is_empty() && text.bytes().all(|b| is_atom_char(b) || b"%*]".contains(&b));
+        if is_token && self.choose(2) == 0 { self.text(&text) } else { self.string(text.as_bytes()) }
+    }
+
+    fn flag_words(flags: &Flags) -> Vec<String> {
+        let name = |flag| match flag {
+            SystemFlag::Seen => "\\Seen",
+            SystemFlag::Answered => "\\Answered",
+            SystemFlag::Flagged => "\\Flagged",
+            SystemFlag::Deleted => "\\Deleted",
+            SystemFlag::Draft => "\\Draft",
+        };
+        let system = flags.system().map(|flag| name(flag).to_owned());
+        system.chain(flags.keywords().iter().map(|k| k.as_str().to_owned())).collect()
+    }
+
+    pub(super) fn sequence_set(&mut self, set: &SequenceSet) {
+        let number = |n: SeqNum| match n {
+            SeqNum::Number(n) => n.to_string(),
+            SeqNum::Star => "*".into(),
+        };
+        for (i, &(first, last)) in set.ranges().iter().enumerate() {
+            if i > 0 {
+                self.text(",");
+            }
+            self.text(&number(first));
+            if first != last || self.choose(4) == 1 {
+                self.text(&format!(":{}", number(last)));
+            }
+        }
+    }
+
+    /// `d-Mon-yyyy`
+    pub(super) fn day(&mut self, t: &Civil) {
+        let day = match self.choose(2) {
+            0 => format!("{}-", t.day),
+            _ => format!("{:02}-", t.day),
+        };
+        self.text(&day);
+        self.word(t.month_name());
+        self.text(&format!("-{:04}", t.year));
+    }
+
+    fn date_time(&mut self, time: Timestamp) {
+        let zone = [0, 3600, -8 * 3600, 5 * 3600 + 1800, -(12 * 3600 + 45 * 60)][usize::from(self.choose(5))];
+        let t = Civil::of(Timestamp::from_secs(time.secs() + zone));
+        let (sign, zone) = if zone < 0 { ('-', -zone) } else { ('+', zone) };
+        // RFC 3501 §9 date-day-fixed.
+        let day = format!("\"{:2}-{}-{:04}", t.day, t.month_name(), t.year);
+        let clock = format!("{:02}:{:02}:{:02}", t.hour, t.minute, t.second);
+        self.text(&format!("{day} {clock} {sign}{:02}{:02}\"", zone / 3600, zone / 60 % 60));
+    }
+
+    fn append(&mut self, tag: &Tag, mailbox: &MailboxArg, messages: &[Message]) {
+        self.text(tag.as_str());
+        self.text(" ");
+        self.word("APPEND");
+        self.text(" ");
+        self.mailbox(mailbox);
+        for (i, Message { flags, date, content }) in messages.iter().enumerate() {
+            self.text(" ");
+            if !flags.is_empty() || self.choose(2) == 1 {
+                self.list(&Self::flag_words(flags), |w, flag| w.text(flag));
+                self.text(" ");
+            }
+            if let Some(date) = date {
+                self.date_time(*date);
+                self.text(" ");
+            }
+            let needs_continue = self.announce(content.len());
+            self.out.extend_from_slice(content);
+            // Each further message goes where the first went; its mailbox says nothing.
+            let mailbox = if i == 0 { mailbox.clone() } else { MailboxArg::Name(MailboxName::inbox()) };
+            let header =
+                AppendHeader { mailbox, flags: flags.clone(), date: *date, size: content.len() as u64 };
+            self.expected.push(Event::Append { tag: tag.clone(), header, needs_continue });
+            if !content.is_empty() {
+                self.expected.push(Event::MessageData(content.clone().into()));
+            }
+            self.expected.push(Event::MessageEnd);
+        }
+        let done = Tagged { tag: tag.clone(), command: Command::AppendDone };
+        self.expected.push(Event::Command(done));
+    }
+
+    fn command(&mut self, command: &Command) {
+        match command {
+            Command::Id(None) => self.words(&["ID", "NIL"]),
+            Command::Id(Some(fields)) => {
+                self.words(&["ID", ""]);
+                self.list(fields, |w, (field, value)| {
+                    w.string(field);
+                    w.text(" ");
+                    match value {
+                        Some(value) => w.string(value),
+                        None => w.word("NIL"),
+                    }
+                });
+            }
+            Command::Authenticate { mechanism, initial } => {
+                self.words(&["AUTHENTICATE", mechanism]);
+                match initial.as_deref() {
+                    None => {}
+                    Some([]) => self.text(" ="),
+                    Some(bytes) => self.text(&format!(" {}", base64(bytes))),
+                }
+            }
+            Command::Login { user, password } => {
+                self.words(&["LOGIN", ""]);
+                self.astring(user);
+                self.text(" ");
+                self.astring(password);
+            }
+            Command::Enable(names) => {
+                self.words(&["ENABLE", ""]);
+                self.separated(names, |w, name| w.word(name));
+            }
+            other => self.mailbox_command(other),
+        }
+    }
+
+    pub(super) fn words(&mut self, words: &[&str]) {
+        self.separated(words, |w, word| w.word(word));
+    }
+
+    fn named(&mut self, name: &str, mailbox: &MailboxArg) {
+        self.words(&[name, ""]);
+        self.mailbox(mailbox);
+    }
+
+    fn mailbox_command(&mut self, command: &Command) {
+        match command {
+            Command::Select { mailbox, params, mode } => {
+                self.named(if *mode == SelectMode::ReadWrite { "SELECT" } else { "EXAMINE" }, mailbox);
+                if params.condstore {
+                    self.text(" (");
+                    self.word("CONDSTORE");
+                    self.text(")");
+                }
+            }
+            Command::Create { mailbox, special_use } => {
+                self.named("CREATE", mailbox);
+                if !special_use.is_empty() || self.extends(3) {
+                    self.text(" (");
+                    self.words(&["USE", ""]);
+                    self.list(special_use, |w, role| w.word(role_name(*role)));
+                    self.text(")");
+                }
+            }
+            Command::Delete { mailbox } => self.named("DELETE", mailbox),
+            Command::Rename { from, to } => {
+                self.named("RENAME", from);
+                self.text(" ");
+                self.mailbox(to);
+            }
+            Command::Subscribe { mailbox } => self.named("SUBSCRIBE", mailbox),
+            Command::Unsubscribe { mailbox } => self.named("UNSUBSCRIBE", mailbox),
+            Command::List(list) => self.list_command(list),
+            Command::Lsub { reference, pattern } => {
+                self.words(&["LSUB", ""]);
+                self.astring(reference);
+                self.text(" ");
+                self.pattern(pattern);
+            }
+            Command::Status { mailbox, items } => {
+                self.named("STATUS", mailbox);
+                self.text(" ");
+                self.status_items(items);
+            }
+            other => self.message_command(other),
+        }
+    }
+
+    fn status_items(&mut self, items: &[StatusItem]) {
+        self.list(items, |w, item| {
+            w.word(match item {
+                StatusItem::Messages => "MESSAGES",
+                StatusItem::Recent => "RECENT",
+                StatusItem::UidNext => "UIDNEXT",
+                StatusItem::UidValidity => "UIDVALIDITY",
+                StatusItem::Unseen => "UNSEEN",
+                StatusItem::HighestModSeq => "HIGHESTMODSEQ",
+            });
+        });
+    }
+
+    fn list_command(&mut self, ListCommand { reference, patterns, select, returns }: &ListCommand) {
+        self.words(&["LIST", ""]);
+        if !select.is_empty() || self.extends(4) {
+            self.list(select, |w, option| w.word(option));
+            self.text(" ");
+        }
+        self.astring(reference);
+        self.text(" ");
+        match &patterns[..] {
+            [one] if !self.extends(2) => self.pattern(one),
+            several => self.list(several, |w, pattern| w.pattern(pattern)),
+        }
+        if !returns.is_empty() || self.extends(4) {
+            self.text(" ");
+            self.words(&["RETURN", ""]);
+            self.list(returns, |w, option| match option {
+                ListReturn::Subscribed => w.word("SUBSCRIBED"),
+                ListReturn::Children => w.word("CHILDREN"),
+                ListReturn::SpecialUse => w.word("SPECIAL-USE"),
+                ListReturn::Status(items) => {
+                    w.words(&["STATUS", ""]);
+                    w.status_items(items);
+                }
+            });
+        }
+    }
+
+    fn on(&mut self, by: By, name: &str) {
+        if by == By::Uid {
+            self.words(&["UID", ""]);
+        }
+        self.words(&[name, ""]);
+    }
+
+    fn message_command(&mut self, command: &Command) {
+        match command {
+            Command::Expunge { uids: Some(set) } => {
+                self.on(By::Uid, "EXPUNGE");
+                self.sequence_set(set);
+            }
+            Command::Search(SearchCommand { by, charset, key }) => {
+                self.on(*by, "SEARCH");
+                if let Some(charset) = charset {
+                    self.words(&["CHARSET", ""]);
+                    // RFC 3501 §9 search has an astring; RFC 9051 §9 and others no literal.
+                    match self.spelling.strict {
+                        true => self.text(charset),
+                        false => self.astring(charset.as_bytes()),
+                    }
+                    self.text(" ");
+                }
+                self.keys(key);
+            }
+            Command::Fetch { by, set, items, modifiers } => {
+                self.on(*by, "FETCH");
+                self.sequence_set(set);
+                self.text(" ");
+                self.fetch_items(items);
+                if let Some(since) = modifiers.changed_since {
+                    self.text(" (");
+                    self.words(&["CHANGEDSINCE", &since.to_string()]);
+                    self.text(")");
+                }
+            }
+            Command::Store { by, set, change, unchanged_since } => {
+                self.on(*by, "STORE");
+                self.sequence_set(set);
+                self.text(" ");
+                self.store(change, *unchanged_since);
+            }
+            Command::Copy { by, set, to } | Command::Move { by, set, to } => {
+                self.on(*by, if matches!(command, Command::Copy { .. }) { "COPY" } else { "MOVE" });
+                self.sequence_set(set);
+                self.text(" ");
+                self.mailbox(to);
+            }
+            plain => self.word(plain_name(plain)),
+        }
+    }
+
+    fn store(&mut self, change: &StoreChange, unchanged_since: Option<u64>) {
+        if let Some(since) = unchanged_since {
+            self.text("(");
+            self.words(&["UNCHANGEDSINCE", &since.to_string()]);
+            self.text(") ");
+        }
+        let (sign, flags) = match &change.flags {
+            FlagChange::Add(flags) => ("+", flags),
+            FlagChange::Remove(flags) => ("-", flags),
+            FlagChange::Replace(flags) => ("", flags),
+        };
+        self.text(sign);
+        self.words(&[if change.silent { "FLAGS.SILENT" } else { "FLAGS" }, ""]);
+        let flags = Self::flag_words(flags);
+        if flags.is_empty() || self.choose(2) == 0 {
+            self.list(&flags, |w, flag| w.text(flag));
+        } else {
+            self.separated(&flags, |w, flag| w.text(flag));
+        }
+    }
+}
+
+/// RFC 3501 §9 ATOM-CHAR.
+fn is_atom_char(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b"(){%*\"\\]".contains(&byte)
+}
+
+fn role_name(role: SpecialUse) -> &'static str {
+    match role {
+        SpecialUse::Archive => "\\Archive",
+        SpecialUse::Drafts => "\\Drafts",
+        SpecialUse::Junk => "\\Junk",
+        SpecialUse::Sent => "\\Sent",
+        SpecialUse::Trash => "\\Trash",
+    }
+}
+
+fn plain_name(command: &Command) -> &'static str {
+    match command {
+        Command::Capability => "CAPABILITY",
+        Command::Noop => "NOOP",
+        Command::Logout => "LOGOUT",
+        Command::StartTls => "STARTTLS",
+        Command::Namespace => "NAMESPACE",
+        Command::Idle => "IDLE",
+        Command::Check => "CHECK",
+        Command::Close => "CLOSE",
+        Command::Unselect => "UNSELECT",
+        Command::Expunge { uids: None } => "EXPUNGE",
+        other => unreachable!("{other:?} has arguments"),
+    }
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}

@@ -1,0 +1,168 @@
+//! imap-codec as the oracle of the decoder: what it makes of generated commands, written down again in its own spelling,
+//! is the same command to us.
+
+use gadwall::imap::decode::{Event, Limits};
+use gadwall::imap::types::*;
+use gadwall_proptests::config;
+use gadwall_proptests::imap::{Sent, Spelling, Writer, append, command, decode_in_pieces, tag};
+use gadwall_storage::{Uid, UidSet};
+use imap_codec::CommandCodec;
+use imap_codec::decode::Decoder;
+use imap_codec::encode::Encoder;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
+use std::num::NonZeroU32;
+
+const LIMITS: Limits = Limits { line_bytes: 64 << 10, literal_bytes: 64 << 10, swallow_bytes: 64 << 10 };
+
+fn events(bytes: &[u8]) -> Vec<Event> {
+    let mut events = decode_in_pieces(bytes, &[usize::MAX], &LIMITS, true);
+    events.retain(|e| *e != Event::ContinueLiteral);
+    for event in &mut events {
+        match event {
+            Event::Command(tagged) => normalise(&mut tagged.command),
+            // How a message is announced is spelling.
+            Event::Append { needs_continue, .. } => *needs_continue = true,
+            _ => {}
+        }
+    }
+    events
+}
+
+/// Sets as the numbers they name: imap-codec sorts and merges them.
+fn normalise(command: &mut Command) {
+    match command {
+        Command::Fetch { set, .. }
+        | Command::Store { set, .. }
+        | Command::Copy { set, .. }
+        | Command::Move { set, .. }
+        | Command::Expunge { uids: Some(set) } => *set = merged(set),
+        Command::Search(search) => normalise_key(&mut search.key),
+        _ => {}
+    }
+}
+
+fn normalise_key(key: &mut SearchKey) {
+    match key {
+        SearchKey::Sequence(set) | SearchKey::Uid(set) => *set = merged(set),
+        SearchKey::And(keys) => {
+            keys.iter_mut().for_each(normalise_key);
+        }
+        SearchKey::Or(a, b) => {
+            normalise_key(a);
+            normalise_key(b);
+        }
+        SearchKey::Not(inner) => normalise_key(inner),
+        _ => {}
+    }
+}
+
+/// `*` is the largest number there can be.
+fn merged(set: &SequenceSet) -> SequenceSet {
+    let mut all = UidSet::new();
+    for (first, last) in set.resolve(u32::MAX) {
+        if let (Some(first), Some(last)) = (Uid::new(first), Uid::new(last)) {
+            all.insert_range(first, last);
+        }
+    }
+    let number = |n: u32| NonZeroU32::new(n).map_or(SeqNum::Star, SeqNum::Number);
+    let ranges = all.ranges().map(|r| (number(*r.start()), number(*r.end()))).collect();
+    SequenceSet::new(ranges).expect("a set names something")
+}
+
+/// What imap-codec does not know, or knows otherwise; all else it has to read.
+fn is_beyond_the_oracle(sent: &Sent) -> bool {
+    let command = match sent {
+        // RFC 3502.
+        Sent::Append { messages, .. } => {
+            return messages.len() > 1 || messages.iter().any(|m| m.content.contains(&0));
+        }
+        Sent::Command(tagged) => &tagged.command,
+    };
+    match command {
+        // RFC 5258, RFC 5819, RFC 6154.
+        Command::List(list) => list.patterns.len() > 1 || !list.select.is_empty() || !list.returns.is_empty(),
+        Command::Create { special_use, .. } => !special_use.is_empty(),
+        // RFC 3501 §9 number: 32 bits. RFC 7162 §3.1.4: CHANGEDSINCE is above zero there.
+        Command::Search(search) => has_large_number(&search.key),
+        Command::Fetch { modifiers, .. } => modifiers.changed_since == Some(0),
+        _ => false,
+    }
+}
+
+fn has_large_number(key: &SearchKey) -> bool {
+    match key {
+        SearchKey::Larger(n) | SearchKey::Smaller(n) => *n > u64::from(u32::MAX),
+        SearchKey::And(keys) => keys.iter().any(has_large_number),
+        SearchKey::Or(a, b) => has_large_number(a) || has_large_number(b),
+        SearchKey::Not(inner) => has_large_number(inner),
+        _ => false,
+    }
+}
+
+fn sent() -> impl Strategy<Value = Sent> {
+    prop_oneof![
+        6 => (tag(), command()).prop_map(|(tag, command)| Sent::Command(Tagged { tag, command })),
+        1 => append(),
+    ]
+}
+
+fn strict() -> impl Strategy<Value = Spelling> {
+    prop::collection::vec(any::<u8>(), 0..24).prop_map(|choices| Spelling { choices, strict: true })
+}
+
+fn wire(sent: &Sent, spelling: &Spelling) -> Vec<u8> {
+    let mut writer = Writer::new(spelling);
+    writer.sent(sent);
+    writer.out
+}
+
+proptest! {
+    #![proptest_config(config(1500))]
+
+    #[test]
+    fn commands_mean_to_others_what_they_mean_to_us(sent in sent(), spelling in strict()) {
+        prop_assume!(!is_beyond_the_oracle(&sent));
+        let bytes = wire(&sent, &spelling);
+        let shown = String::from_utf8_lossy(&bytes).into_owned();
+        let (rest, theirs) = CommandCodec::default()
+            .decode(&bytes)
+            .map_err(|e| TestCaseError::fail(format!("{e:?}: {shown}")))?;
+        prop_assert!(rest.is_empty(), "{:?} is left of {}", rest, shown);
+        let again = CommandCodec::default().encode(&theirs).dump();
+        prop_assert_eq!(events(&again), events(&bytes), "{} became {}", shown, String::from_utf8_lossy(&again));
+    }
+
+    /// What both read, both read alike, whatever was done to it.
+    #[test]
+    fn damaged_commands_are_read_alike_or_refused(
+        sent in sent(), spelling in strict(), at in any::<prop::sample::Index>(),
+        byte in prop::sample::select(b" ()\"{}*:,.[]<>09aZ\\/-+~\r\n".to_vec()),
+    ) {
+        let mut bytes = wire(&sent, &spelling);
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        let Ok((rest, theirs)) = CommandCodec::default().decode(&bytes) else { return Ok(()) };
+        let used = &bytes[..bytes.len() - rest.len()];
+        let ours = events(used);
+        // Ours may refuse what theirs takes; it must not take it for something else.
+        if ours.iter().all(|e| !matches!(e, Event::Bad { .. } | Event::Fatal { .. })) {
+            let again = CommandCodec::default().encode(&theirs).dump();
+            prop_assert_eq!(
+                events(&again), ours, "{} became {}", String::from_utf8_lossy(used), String::from_utf8_lossy(&again)
+            );
+        }
+    }
+}
+
+/// Most of what is generated can be compared.
+#[test]
+fn the_oracle_knows_most_commands() {
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let mut runner = TestRunner::new_with_rng(config(1), rng);
+    let beyond = (0..500)
+        .filter(|_| is_beyond_the_oracle(&sent().new_tree(&mut runner).expect("a command").current()))
+        .count();
+    assert!(beyond < 150, "{beyond} of 500 are beyond it");
+}
