@@ -243,6 +243,126 @@ async fn a_database_that_is_not_there_is_said_so_without_its_password() {
     assert!(refused.contains("127.0.0.1:1") && !refused.contains("secret"), "{refused}");
 }
 
+/// A batch that is cut into steps is like one that is not, but for the modseqs; broken off, it goes on under its id.
+#[tokio::test(flavor = "multi_thread")]
+async fn large_batches_go_in_whole_steps_and_go_on_where_they_were_broken_off() {
+    let cluster = Cluster::new(1, |options| options.step = 10).await;
+    let (at, store) = (cluster.inbox("ann").await, &cluster.nodes[0]);
+    let to = store.create_mailbox(cluster.op(), at.account, &name("a"), None).await.unwrap().id;
+    let target = MailboxRef { mailbox: to, ..at };
+    store.append(cluster.op(), at, (0..35).map(|_| message(b"12345")).collect()).await.unwrap();
+    let all = UidSet::all();
+    let quota = |bytes| AccountUpdate { quota_bytes: Some(bytes), ..AccountUpdate::default() };
+    // There is room for one step of copies, not for all.
+    store.update_account(cluster.op(), at.account, quota(35 * 5 + 60)).await.unwrap();
+    let refused = store.copy(cluster.op(), at, &all, to).await;
+    assert!(matches!(refused, Err(StoreError::OverQuota { .. })), "{refused:?}");
+    assert_eq!(store.mailbox(target).await.unwrap().messages, 0, "none was copied");
+    store.update_account(cluster.op(), at.account, quota(1_000_000)).await.unwrap();
+    // The same mailbox: what is copied is not copied again.
+    let copied = store.copy(cluster.op(), at, &all, at.mailbox).await.unwrap();
+    assert_eq!((copied.pairs.len(), copied.pairs[34]), (35, (uid(35), uid(70))));
+    let op = cluster.op();
+    let seen = add(&[SystemFlag::Seen]);
+    let stored = store.set_flags(op, at, &all, &seen, None).await.unwrap();
+    assert_eq!((stored.messages.len(), stored.messages.iter().filter(|m| m.changed).count()), (70, 70));
+    assert_eq!(store.set_flags(op, at, &all, &seen, None).await.as_ref(), Ok(&stored));
+    assert_eq!(
+        store.set_flags(op, at, &all, &add(&[SystemFlag::Draft]), None).await,
+        Err(StoreError::OperationMismatch)
+    );
+    // A move whose last step did not come about: the records of the sum and of one step are lost with it.
+    let op = cluster.op();
+    let moved = store.move_messages(op, at, &all, to).await.unwrap();
+    let client = ::mongodb::Client::with_uri_str(uri()).await.unwrap();
+    let operations =
+        client.database(&cluster.options.database).collection::<::mongodb::bson::Document>("operations");
+    let own = ::mongodb::bson::Binary {
+        subtype: ::mongodb::bson::spec::BinarySubtype::Generic,
+        bytes: op.0.into(),
+    };
+    assert_eq!(operations.delete_one(doc! { "_id": own }).await.unwrap().deleted_count, 1);
+    let before = store.uids(target).await.unwrap();
+    assert_eq!(store.move_messages(op, at, &all, to).await.as_ref(), Ok(&moved), "the steps are known");
+    assert_eq!(store.uids(target).await.unwrap(), before);
+    assert_eq!(moved.pairs.len(), 70);
+    let expunged = store.expunge(cluster.op(), target, &all, Which::All).await.unwrap();
+    assert_eq!((expunged.uids.len(), store.account(at.account).await.unwrap().used_bytes), (70, 0));
+    cluster.end().await;
+}
+
+/// A message with content that is stored apart.
+fn large(seed: u8) -> Vec<u8> {
+    let noise = |i: u32| (i.wrapping_mul(2_654_435_761) >> 13) as u8 ^ seed;
+    [b"Subject: large\r\n\r\n".to_vec(), (0..200_000).map(noise).collect()].concat()
+}
+
+impl Cluster {
+    async fn count(&self, collection: &str) -> u64 {
+        let client = ::mongodb::Client::with_uri_str(uri()).await.unwrap();
+        let database = client.database(&self.options.database);
+        let all = database.collection::<::mongodb::bson::Document>(collection);
+        all.count_documents(doc! {}).await.unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_space_of_expunged_messages_comes_back() {
+    let cluster = Cluster::new(1, |_| ()).await;
+    let (at, store) = (cluster.inbox("ann").await, &cluster.nodes[0]);
+    store.append(cluster.op(), at, vec![message(&large(1)), message(&large(2))]).await.unwrap();
+    store.append(cluster.op(), at, vec![message(&large(2))]).await.unwrap();
+    assert_eq!((cluster.count("blobs").await, cluster.count("contents").await), (2, 3));
+    store.expunge(cluster.op(), at, &uids(&[1, 2]), Which::All).await.unwrap();
+    for _ in 0..2 {
+        cluster.clock.advance(2 * HOUR);
+        store.sweep().await.unwrap();
+    }
+    assert_eq!((cluster.count("blobs").await, cluster.count("contents").await), (1, 1), "one is still held");
+    let mut body = store.body(at, uid(3)).await.unwrap();
+    assert!(read_all(&mut *body).await == large(2));
+    store.expunge(cluster.op(), at, &UidSet::all(), Which::All).await.unwrap();
+    for _ in 0..2 {
+        cluster.clock.advance(2 * HOUR);
+        store.sweep().await.unwrap();
+    }
+    for collection in ["blobs", "chunks", "contents", "garbage"] {
+        assert_eq!(cluster.count(collection).await, 0, "{collection}");
+    }
+    cluster.end().await;
+}
+
+/// The clock runs so fast that whatever is not referred to is collected at once, also between being stored and being
+/// referred to.
+#[tokio::test(flavor = "multi_thread")]
+async fn content_that_is_collected_while_it_is_stored_again_is_not_lost() {
+    let cluster = Cluster::new(2, |options| options.limits.operation_retention = 10_000 * DAY).await;
+    let mut new = cluster.new_account("ann");
+    new.retention_secs = None;
+    let id = cluster.nodes[0].create_account(cluster.op(), new).await.unwrap().id;
+    let inbox = cluster.nodes[0].mailbox_by_name(id, &MailboxName::inbox()).await.unwrap().id;
+    let at = MailboxRef { account: id, mailbox: inbox };
+    let (node, clock) = (cluster.nodes[1].clone(), cluster.clock.clone());
+    let sweeper = tokio::spawn(async move {
+        loop {
+            clock.advance(2 * HOUR);
+            node.sweep().await.unwrap();
+        }
+    });
+    let text = large(3);
+    for _ in 0..30 {
+        let store = &cluster.nodes[0];
+        let appended = store.append(cluster.op(), at, vec![message(&text)]).await.unwrap();
+        let mut body = store.body(at, appended.uids[0]).await.unwrap();
+        assert!(read_all(&mut *body).await == text);
+        store.expunge(cluster.op(), at, &UidSet::all(), Which::All).await.unwrap();
+    }
+    sweeper.abort();
+    let _ = sweeper.await;
+    cluster.nodes[0].append(cluster.op(), at, vec![message(&text)]).await.unwrap();
+    cluster.end().await;
+}
+
 /// As large a batch as an IMAP client ever sends at once, in one step each.
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_messages_are_one_step() {

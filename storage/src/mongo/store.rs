@@ -33,6 +33,7 @@ pub struct Shared {
     pub bus: Option<Arc<dyn HintBus>>,
     pub deadline: Duration,
     pub garbage_age: Duration,
+    pub step: u64,
     pub queues: Queues,
     /// Tells this node from others.
     pub node: [u8; 16],
@@ -79,6 +80,7 @@ impl MongoStore {
             bus: options.bus,
             deadline: options.deadline,
             garbage_age: options.garbage_age,
+            step: options.step.max(1),
             queues: Queues::default(),
             closed: AtomicBool::new(false),
         });
