@@ -332,25 +332,23 @@ async fn the_space_of_expunged_messages_comes_back() {
     cluster.end().await;
 }
 
-/// The clock runs so fast that whatever is not referred to is collected at once, also between being stored and being
-/// referred to.
+/// Whatever is not referred to may be collected at once, also between being stored and being referred to.
 #[tokio::test(flavor = "multi_thread")]
 async fn content_that_is_collected_while_it_is_stored_again_is_not_lost() {
-    let cluster = Cluster::new(2, |options| options.limits.operation_retention = 10_000 * DAY).await;
+    let cluster = Cluster::new(2, |options| options.garbage_age = Duration::ZERO).await;
     let mut new = cluster.new_account("ann");
     new.retention_secs = None;
     let id = cluster.nodes[0].create_account(cluster.op(), new).await.unwrap().id;
     let inbox = cluster.nodes[0].mailbox_by_name(id, &MailboxName::inbox()).await.unwrap().id;
     let at = MailboxRef { account: id, mailbox: inbox };
-    let (node, clock) = (cluster.nodes[1].clone(), cluster.clock.clone());
+    let node = cluster.nodes[1].clone();
     let sweeper = tokio::spawn(async move {
         loop {
-            clock.advance(2 * HOUR);
             node.sweep().await.unwrap();
         }
     });
     let text = large(3);
-    for _ in 0..30 {
+    for _ in 0..60 {
         let store = &cluster.nodes[0];
         let appended = store.append(cluster.op(), at, vec![message(&text)]).await.unwrap();
         let mut body = store.body(at, appended.uids[0]).await.unwrap();

@@ -47,7 +47,7 @@ impl DbError {
         }
     }
 
-    pub(super) fn as_kind(self, kind: Kind) -> Self {
+    pub(super) fn of_kind(self, kind: Kind) -> Self {
         DbError { kind, ..self }
     }
 
