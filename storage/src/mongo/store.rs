@@ -187,10 +187,7 @@ impl Patience {
 
 /// What a read that failed means to its caller.
 pub fn unreadable(error: DbError) -> StoreError {
-    match error.kind {
-        Kind::Refused => StoreError::Corrupt(format!("MongoDB refuses a read: {error}")),
-        _ => StoreError::unavailable(error.to_string()),
-    }
+    StoreError::unavailable(error.to_string())
 }
 
 /// Why another try is worth it, or the caller's answer.
