@@ -13,10 +13,10 @@ from pathlib import Path
 import database
 import faults
 import report
-from clients import HEALED_BY, Service
+from clients import HEALED_BY, Permanent, Service, Temporary
 from ledger import Ledger
 from node_clients import NodeClient, modules
-from processes import Broken
+from processes import Broken, wait_until
 from readers import Idler, Reader, census
 from senders import Appender, SmtpSender
 from world import World
@@ -63,7 +63,7 @@ def main():
     scratch = Path(tempfile.mkdtemp(prefix="gadwall-drill-"))
     try:
         result = drill(options, scratch)
-    except (Broken, OSError) as e:
+    except (Broken, Permanent, Temporary, OSError) as e:
         print(f"the drill could not be done: {e}\nlogs are in {scratch}", file=sys.stderr)
         return BROKEN
     print(json.dumps(result, indent=2) if options.json else report.text(result, options))
@@ -82,6 +82,8 @@ def drill(options, scratch):
         stop = threading.Event()
         service = Service(balancer.smtp, balancer.imap, user, password, options.seed, Ledger(), stop)
         clients = order_clients(world, service) if options.order else all_clients(world, service)
+        # In the unsafe control even the account is acknowledged before it is there.
+        wait_until("the account on every node", lambda: all(can_read(service, n) for n in world.nodes), 20, every=0.5)
         options.began = time.time()
         crashed = []
         for client in clients:
@@ -97,6 +99,13 @@ def drill(options, scratch):
         world.settle()
         censuses = {node.letter: census(service, node.ports["imap"]) for node in world.nodes}
     return report.summary(service.ledger, censuses, blows.log, blows.drained_badly, crashed)
+
+
+def can_read(service, node):
+    try:
+        return census(service, node.ports["imap"]) == []
+    except (Permanent, Temporary):
+        return False
 
 
 def wait(seconds, world, crashed):
