@@ -21,6 +21,9 @@ def derive(text, stats, ports, nodes):
             section = words[1] if words[0] in ("frontend", "backend") else None
         if section is not None and section not in SECTIONS:
             continue
+        if words[:1] in (["user"], ["group"], ["chroot"]):
+            # Whoever runs the drill need not be root.
+            continue
         if words[:2] == ["stats", "socket"]:
             line = f"    stats socket {stats} mode 600 level user"
         elif words[:1] == ["maxconn"]:

@@ -8,6 +8,7 @@ from processes import HOST, Broken, Process, free_ports, wait_until
 # As deploy/redis/sentinel.conf calls it.
 MASTER_NAME = "gadwall"
 PASSWORD = "CHANGE-ME"
+SENTINEL_PASSWORD = "CHANGE-ME-TOO"
 REPLICAS = 2
 SENTINELS = 3
 
@@ -48,7 +49,7 @@ class Redis:
         for i, port in enumerate(ports[1 + REPLICAS :]):
             self.sentinels[port] = self._sentinel(scratch, f"sentinel-{i}", port, master)
         hosts = ",".join(f"{HOST}:{port}" for port in self.sentinels)
-        self.url = f"redis+sentinel://:{PASSWORD}@{hosts}/{MASTER_NAME}"
+        self.url = f"redis+sentinel://:{PASSWORD}@{hosts}/{MASTER_NAME}?sentinel-password={SENTINEL_PASSWORD}"
 
     def _config(self, name, port):
         text = (self.deploy / "redis" / name).read_text()
@@ -85,13 +86,13 @@ class Redis:
             return False
         known = f"sentinels={SENTINELS}"
         return all(
-            f"slaves={REPLICAS}," in (said := ask(port, "INFO", "sentinel")) and known in said for port in self.sentinels
+            f"slaves={REPLICAS}," in (said := ask(port, "INFO", "sentinel", password=SENTINEL_PASSWORD)) and known in said for port in self.sentinels
         )
 
     def master(self):
         """The master's port, as a Sentinel has it."""
         for port in self.sentinels:
-            answer = ask(port, "SENTINEL", "get-master-addr-by-name", MASTER_NAME)
+            answer = ask(port, "SENTINEL", "get-master-addr-by-name", MASTER_NAME, password=SENTINEL_PASSWORD)
             if len(answer) == 2:
                 return int(answer[1])
         raise Broken("no Sentinel names a master")

@@ -14,6 +14,7 @@ pub mod listen;
 pub mod msgid;
 pub mod net;
 pub mod pop3;
+mod presence;
 pub mod proxy;
 pub mod run;
 pub mod sendmail;

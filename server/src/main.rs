@@ -1,14 +1,16 @@
 //! The `gadwall` binary: reads the command line, sets up logging, and knows which backends there are.
 
 use clap::Parser;
-use gadwall::cli::{self, Cli, Failure};
+use futures_util::future::BoxFuture;
+use gadwall::cli::{self, Backends, Cli, Failure};
 use gadwall::config::{Config, LogFormat, StoreKind};
 use gadwall::{Backend, Env};
 use gadwall_storage::memory::MemoryStore;
-use gadwall_storage::mongo::{MongoOptions, MongoStore};
-use gadwall_storage::redis::{RedisBus, RedisOptions, TcpDial};
+use gadwall_storage::mongo::{MongoCluster, MongoOptions, MongoStore};
+use gadwall_storage::operate::{Cluster, ClusterStatus, Finding, Presence};
+use gadwall_storage::redis::{RedisBus, RedisExaminer, RedisOptions, TcpDial};
 use gadwall_storage::sled::{OpenError, SledOptions, SledStore};
-use gadwall_storage::{HintBus, MailStore};
+use gadwall_storage::{Counters, HintBus, LocalCounters, MailStore};
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -21,45 +23,50 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(e) => return Failure::failed(format!("cannot start: {e}")).report(),
     };
-    let status = runtime.block_on(cli::run(cli, open));
+    let status = runtime.block_on(cli::run(cli, Backends { open, examine, cluster }));
     // A thread that is still busy must not keep a server that was told to stop.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     status
 }
 
-fn open(config: &Config, env: &Env) -> Result<Backend, Failure> {
-    start_logging(config)?;
-    let redis = config.redis.as_ref().map(|url| {
-        Arc::new(RedisBus::start(RedisOptions::new(url.clone(), Arc::new(TcpDial), env.entropy.clone())))
-    });
-    let store = open_store(config, env, redis.clone().map(|redis| redis as Arc<dyn HintBus>))?;
-    Ok(match redis {
-        None => Backend::alone(store),
-        Some(counters) => Backend { store, counters },
+fn open<'a>(config: &'a Config, env: &'a Env) -> BoxFuture<'a, Result<Backend, Failure>> {
+    Box::pin(async move {
+        start_logging(config)?;
+        let redis = config.redis.as_ref().map(|url| {
+            Arc::new(RedisBus::start(RedisOptions::new(url.clone(), Arc::new(TcpDial), env.entropy.clone())))
+        });
+        let (store, presence) = open_store(config, env, redis.clone().map(|redis| redis as _)).await?;
+        let counters: Arc<dyn Counters> = match redis {
+            None => Arc::new(LocalCounters::default()),
+            Some(redis) => redis,
+        };
+        Ok(Backend { store, counters, presence })
     })
 }
 
-fn open_store(
+/// The store, and where nodes on it tell of themselves if there may be several.
+async fn open_store(
     config: &Config,
     env: &Env,
     bus: Option<Arc<dyn HintBus>>,
-) -> Result<Arc<dyn MailStore>, Failure> {
+) -> Result<(Arc<dyn MailStore>, Option<Arc<dyn Presence>>), Failure> {
     let (clock, entropy) = (env.clock.clone(), env.entropy.clone());
     match config.store {
-        StoreKind::Memory => Ok(Arc::new(MemoryStore::new(clock, entropy))),
+        StoreKind::Memory => Ok((Arc::new(MemoryStore::new(clock, entropy)), None)),
         StoreKind::Mongodb => {
-            let (uri, database) = (&config.mongodb_uri, &config.mongodb_database);
-            let mut options = MongoOptions { bus, ..MongoOptions::new(uri, database, clock, entropy) };
+            let mut options = MongoOptions { bus, ..mongo_options(config, env) };
             options.timing.unsafe_early_commit = acknowledges_early();
-            let open = MongoStore::open(options);
-            let opened = tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(open));
-            opened.map(|store| Arc::new(store) as _).map_err(|e| Failure::failed(e.to_string()))
+            let opened = MongoStore::open(options).await;
+            let store = Arc::new(
+                opened.map_err(|e| Failure::failed(format!("{e}; gadwall doctor says what to look at")))?,
+            );
+            Ok((store.clone(), Some(store)))
         }
         StoreKind::Sled => {
             let options =
                 SledOptions { cache_bytes: config.store_cache_bytes, ..SledOptions::new(clock, entropy) };
             match SledStore::open(&config.data, options) {
-                Ok(store) => Ok(Arc::new(store)),
+                Ok(store) => Ok((Arc::new(store), None)),
                 Err(e @ OpenError::Held { .. }) => Err(Failure::new(
                     Failure::HELD,
                     format!("{e}; stop that one, or give this one another directory with --data DIR"),
@@ -68,6 +75,77 @@ fn open_store(
             }
         }
     }
+}
+
+/// What `gadwall doctor` has to know of the backends.
+fn examine<'a>(config: &'a Config, env: &'a Env) -> BoxFuture<'a, Vec<Finding>> {
+    Box::pin(async move {
+        let mut findings = match config.store {
+            StoreKind::Memory => {
+                vec![Finding::ok("store", "in memory: nothing is kept when the process ends")]
+            }
+            StoreKind::Sled => vec![cli::store_on_disk(config, SledStore::is_held(&config.data))],
+            StoreKind::Mongodb => match MongoCluster::connect(&mongo_options(config, env)).await {
+                Ok(cluster) => cluster.examine().await,
+                Err(e) => vec![Finding::fail("MongoDB", e.to_string(), "correct mongodb-uri")],
+            },
+        };
+        match redis_examiner(config, env) {
+            Some(redis) => findings.extend(redis.examine().await),
+            None if config.store == StoreKind::Mongodb => findings.push(Finding::warn(
+                "Redis",
+                "none: nodes look for changes once a second and count log-ins each for itself",
+                "set redis",
+            )),
+            None => {}
+        }
+        findings
+    })
+}
+
+fn cluster<'a>(config: &'a Config, env: &'a Env) -> BoxFuture<'a, Result<Arc<dyn Cluster>, Failure>> {
+    Box::pin(async move {
+        if config.store != StoreKind::Mongodb {
+            return Err(Failure::new(
+                Failure::USAGE,
+                "this store belongs to one node and needs no preparing: a cluster has store = \"mongodb\"",
+            ));
+        }
+        let database = MongoCluster::connect(&mongo_options(config, env)).await;
+        let database = database.map_err(|e| Failure::new(Failure::USAGE, e.to_string()))?;
+        Ok(Arc::new(Parts { database, redis: redis_examiner(config, env) }) as _)
+    })
+}
+
+/// What several nodes share.
+struct Parts {
+    database: MongoCluster,
+    redis: Option<RedisExaminer>,
+}
+
+#[async_trait::async_trait]
+impl Cluster for Parts {
+    async fn prepare(&self) -> gadwall_storage::Result<Vec<String>> {
+        self.database.prepare().await
+    }
+
+    async fn status(&self) -> gadwall_storage::Result<ClusterStatus> {
+        let hints = match &self.redis {
+            Some(redis) => Some(redis.status().await),
+            None => None,
+        };
+        Ok(ClusterStatus { hints, ..self.database.status().await? })
+    }
+}
+
+fn redis_examiner(config: &Config, env: &Env) -> Option<RedisExaminer> {
+    let url = config.redis.clone()?;
+    Some(RedisExaminer::new(url, Arc::new(TcpDial), env.entropy.clone()))
+}
+
+fn mongo_options(config: &Config, env: &Env) -> MongoOptions {
+    let (clock, entropy) = (env.clock.clone(), env.entropy.clone());
+    MongoOptions::new(&config.mongodb_uri, &config.mongodb_database, clock, entropy)
 }
 
 /// The control of `deploy/drill --unsafe`, which has to find the losses. No setting, so that nobody sets it.

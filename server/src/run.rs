@@ -7,6 +7,7 @@ use crate::http::{self, Endpoint, HttpConfig};
 use crate::listen::Doors;
 use crate::msgid::MessageIds;
 use crate::net::{Listener, Net, TlsUpgrade};
+use crate::presence::Announcer;
 use crate::tls::{Tls, TlsError};
 use crate::{Backend, Env, Services};
 use gadwall_storage::body::SpoolConfig;
@@ -20,6 +21,12 @@ use tokio::sync::{Notify, watch};
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Shortest, when the store has trouble.
 const SWEEP_RETRY: Duration = Duration::from_secs(5);
+
+/// Of the store's secrets, the one that signs message ids, and the one that the default account's password is made of.
+const MESSAGE_IDS: &str = "msgid";
+const CATCHALL: &str = "catchall password";
+/// The secrets that nodes on one store share.
+pub const SECRETS: [&str; 2] = [MESSAGE_IDS, CATCHALL];
 
 /// Why the server did not start. The message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +54,7 @@ pub struct Running {
     serving: watch::Sender<bool>,
     reload: Arc<Notify>,
     drain_delay: Duration,
+    announcer: Option<Announcer>,
 }
 
 /// Starts every listener of `config` on `net`, over `backend`.
@@ -59,9 +67,9 @@ pub async fn start(config: Config, backend: Backend, env: Env, net: &dyn Net) ->
     }
     let addresses: Vec<_> = bound.iter().map(|b| (b.0, b.1)).collect();
 
-    let Backend { store, counters } = backend;
+    let Backend { store, counters, presence } = backend;
     let tls = certificate(&config)?.map(Arc::new);
-    let secret = store.secret("msgid", env.entropy.bytes()).await?;
+    let secret = store.secret(MESSAGE_IDS, env.entropy.bytes()).await?;
     let services = Arc::new(Services {
         auth: Arc::new(Authenticator::new(store.clone(), counters.clone(), env.clone())),
         message_ids: MessageIds::new(secret),
@@ -83,7 +91,7 @@ pub async fn start(config: Config, backend: Backend, env: Env, net: &dyn Net) ->
 
     let http = http_config(&config, &addresses, admin_token(&services.env));
     let (serving, is_serving) = watch::channel(false);
-    let router = http::router(services.clone(), http.clone(), is_serving);
+    let router = http::router(services.clone(), http.clone(), is_serving.clone());
     let account = catchall.as_ref().map(|(account, _)| account.id);
     let doors = Arc::new(Doors::new(services.clone(), router, account, &config));
     spawn_listeners(&doors, bound);
@@ -94,6 +102,8 @@ pub async fn start(config: Config, backend: Backend, env: Env, net: &dyn Net) ->
     }
     tokio::spawn(until(doors.draining().clone(), sweep_for_ever(services.clone())));
     serving.send_replace(true);
+    let announcer =
+        presence.map(|presence| Announcer::start(presence, services.env.clone(), &addresses, is_serving));
     let catchall = catchall.map(|(account, password)| (account.address, password));
     Ok(Running {
         services,
@@ -104,6 +114,7 @@ pub async fn start(config: Config, backend: Backend, env: Env, net: &dyn Net) ->
         serving,
         reload,
         drain_delay: config.drain_delay,
+        announcer,
     })
 }
 
@@ -133,6 +144,9 @@ impl Running {
         self.serving.send_replace(false);
         tokio::time::sleep(self.drain_delay).await;
         self.doors.drain().await;
+        if let Some(announcer) = self.announcer {
+            announcer.leave().await;
+        }
         self.services.store.close().await
     }
 }
@@ -154,7 +168,7 @@ fn certificate(config: &Config) -> Result<Option<Tls>, TlsError> {
 /// shown at every start.
 async fn catchall_account(services: &Services, config: &Config) -> Result<(Account, String), StoreError> {
     use base64::Engine;
-    let secret = services.store.secret("catchall password", services.env.entropy.bytes()).await?;
+    let secret = services.store.secret(CATCHALL, services.env.entropy.bytes()).await?;
     let mut password = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(secret);
     password.retain(|c| c.is_ascii_alphanumeric());
     password.truncate(18);

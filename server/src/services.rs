@@ -5,6 +5,7 @@ use crate::msgid::MessageIds;
 use crate::net::TlsUpgrade;
 use crate::pop3::Maildrops;
 use gadwall_storage::body::SpoolConfig;
+use gadwall_storage::operate::Presence;
 use gadwall_storage::{Clock, Counters, Entropy, LocalCounters, MailStore, OpId, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,12 +63,14 @@ impl Env {
 pub struct Backend {
     pub store: Arc<dyn MailStore>,
     pub counters: Arc<dyn Counters>,
+    /// Where it tells other nodes of itself, if there may be any.
+    pub presence: Option<Arc<dyn Presence>>,
 }
 
 impl Backend {
     /// One node alone, which counts for itself.
     pub fn alone(store: Arc<dyn MailStore>) -> Self {
-        Self { store, counters: Arc::new(LocalCounters::default()) }
+        Self { store, counters: Arc::new(LocalCounters::default()), presence: None }
     }
 }
 

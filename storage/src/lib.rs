@@ -14,6 +14,7 @@ pub mod memory;
 pub mod mime;
 mod model;
 pub mod mongo;
+pub mod operate;
 mod records;
 pub mod redis;
 pub mod sled;

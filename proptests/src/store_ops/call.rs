@@ -64,6 +64,15 @@ impl Call {
         })
     }
 
+    /// The mailbox that gets messages.
+    pub fn target(&self) -> Option<MailboxId> {
+        match self {
+            Call::Append { at, .. } => Some(at.mailbox),
+            Call::Copy { to, .. } | Call::Move { to, .. } => Some(*to),
+            _ => None,
+        }
+    }
+
     async fn run_silent(&self, store: &dyn MailStore, op: OpId) -> Result<()> {
         match self {
             Call::DeleteAccount(id) => store.delete_account(op, *id).await,

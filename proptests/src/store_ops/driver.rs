@@ -232,7 +232,7 @@ impl Driver {
         let mut answers = Vec::new();
         for (side, call) in self.sides.iter_mut().zip(calls) {
             let answer = call.run(side.store(), op).await;
-            answers.push(answer.map(|a| side.names.answer(a)).map_err(error));
+            answers.push(answer.map(|a| side.names.answer(a, call.target())).map_err(error));
         }
         assert_alike(&answers, what);
         self.meet_mailboxes().await;

@@ -11,7 +11,10 @@ use std::num::NonZeroU32;
 pub struct Names {
     mailboxes: BTreeMap<MailboxId, u32>,
     emails: BTreeMap<EmailId, u32>,
-    validities: BTreeMap<UidValidity, u32>,
+    /// A UIDVALIDITY means something with its mailbox only: others may have the same.
+    validities: BTreeMap<(MailboxId, UidValidity), u32>,
+    /// Which mailbox of an account had a name with a UIDVALIDITY.
+    met: BTreeMap<(AccountId, MailboxName, UidValidity), MailboxId>,
     /// Whether RECENT may differ: it need not survive a restart.
     pub recent_unknown: bool,
 }
@@ -28,13 +31,20 @@ fn id(n: u32) -> [u8; 12] {
 }
 
 impl Names {
-    fn validity(&mut self, v: UidValidity) -> UidValidity {
-        UidValidity(NonZeroU32::new(number(&mut self.validities, v)).expect("counted from 1"))
+    fn validity(&mut self, of: MailboxId, v: UidValidity) -> UidValidity {
+        UidValidity(NonZeroU32::new(number(&mut self.validities, (of, v))).expect("counted from 1"))
+    }
+
+    /// A name never has a UIDVALIDITY again that it had with another mailbox.
+    fn meet(&mut self, account: AccountId, m: &Mailbox) {
+        let key = (account, m.name.clone(), m.uidvalidity);
+        let first = *self.met.entry(key).or_insert(m.id);
+        assert_eq!(first, m.id, "UIDVALIDITY {} repeats for {}", m.uidvalidity, m.name);
     }
 
     pub fn mailbox(&mut self, mut m: Mailbox) -> Mailbox {
+        m.uidvalidity = self.validity(m.id, m.uidvalidity);
         m.id = MailboxId(id(number(&mut self.mailboxes, m.id)));
-        m.uidvalidity = self.validity(m.uidvalidity);
         if self.recent_unknown {
             m.recent = 0;
         }
@@ -56,19 +66,23 @@ impl Names {
         }
     }
 
-    pub fn answer(&mut self, answer: Answer) -> Answer {
-        match answer {
-            Answer::Mailbox(m) => Answer::Mailbox(self.mailbox(m)),
-            Answer::Appended(a) => {
-                Answer::Appended(Appended { uidvalidity: self.validity(a.uidvalidity), ..a })
+    /// `target` is the mailbox that the call adds messages to, if it does.
+    pub fn answer(&mut self, answer: Answer, target: Option<MailboxId>) -> Answer {
+        match (answer, target) {
+            (Answer::Mailbox(m), _) => Answer::Mailbox(self.mailbox(m)),
+            (Answer::Appended(a), Some(to)) => {
+                Answer::Appended(Appended { uidvalidity: self.validity(to, a.uidvalidity), ..a })
             }
-            Answer::Copied(c) => Answer::Copied(Copied { uidvalidity: self.validity(c.uidvalidity), ..c }),
-            same => same,
+            (Answer::Copied(c), Some(to)) => {
+                Answer::Copied(Copied { uidvalidity: self.validity(to, c.uidvalidity), ..c })
+            }
+            (same, _) => same,
         }
     }
 
     pub fn account(&mut self, mut snapshot: AccountSnapshot) -> AccountSnapshot {
         for m in &mut snapshot.mailboxes {
+            self.meet(snapshot.account.id, &m.mailbox);
             m.mailbox = self.mailbox(m.mailbox.clone());
             m.messages = m.messages.drain(..).map(|message| self.message(message)).collect();
             m.changes = self.changes(m.changes.clone());

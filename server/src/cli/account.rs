@@ -33,7 +33,7 @@ pub async fn run(
             "a store in memory has its accounts inside the server: use the API (POST /user)",
         ));
     }
-    match open(config, env) {
+    match open(config, env).await {
         Ok(Backend { store, .. }) => {
             let done = on_store(config, env, &*store, command).await;
             store.close().await?;

@@ -31,6 +31,11 @@ pub enum Command {
     Sendmail(SendmailArgs),
     /// Ask a server whether it is ready to serve
     Readyz(ReadyzArgs),
+    /// Look at everything a node needs, and say what is wrong and how to mend it
+    Doctor(DoctorArgs),
+    /// Prepare and look at a database that several nodes share
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -87,6 +92,28 @@ pub struct ReadyzArgs {
     /// Whom to ask, instead of the address that --http says
     #[arg(long, value_name = "HOST:PORT")]
     pub address: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ClusterCommand {
+    /// Make collections, indexes and secrets that are missing; may be repeated
+    Init,
+    /// Show the members of the database, Redis, leases and nodes
+    Status(StatusArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]

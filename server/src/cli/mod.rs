@@ -4,37 +4,43 @@
 
 mod account;
 mod args;
+mod backends;
 mod banner;
+mod cluster;
 mod config;
+mod descriptors;
+mod doctor;
 mod exit;
 mod readyz;
 mod runfile;
 mod serve;
 mod stdio;
 
-pub use args::{AccountCommand, Cli, Command, ConfigCommand, NewAccountArgs, ReadyzArgs, default_subcommand};
+pub use args::{
+    AccountCommand, Cli, ClusterCommand, Command, ConfigCommand, DoctorArgs, NewAccountArgs, ReadyzArgs,
+    StatusArgs, default_subcommand,
+};
+pub use backends::{Backends, Examine, OpenCluster, OpenStore};
+pub use doctor::store_on_disk;
 pub use exit::Failure;
 
+use crate::Env;
 use crate::config::{Config, Settings};
 use crate::net::TokioNet;
 use crate::sendmail;
-use crate::{Backend, Env};
 use gadwall_storage::{SystemClock, SystemEntropy};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Opens the store that a configuration names, and what goes with it.
-pub type OpenStore = fn(&Config, &Env) -> Result<Backend, Failure>;
-
 /// Runs a command to its end.
-pub async fn run(cli: Cli, open: OpenStore) -> ExitCode {
+pub async fn run(cli: Cli, backends: Backends) -> ExitCode {
     let done = match cli.command {
         Some(Command::Sendmail(args)) => return sendmail::run(&args, &TokioNet).await,
         Some(Command::Version) => {
             stdio::say(&format!("gadwall {}", env!("CARGO_PKG_VERSION")));
             Ok(())
         }
-        command => configured(&cli.settings, cli.config.as_deref(), command, open).await,
+        command => configured(&cli.settings, cli.config.as_deref(), command, backends).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -46,7 +52,7 @@ async fn configured(
     said: &Settings,
     file: Option<&std::path::Path>,
     command: Option<Command>,
-    open: OpenStore,
+    backends: Backends,
 ) -> Result<(), Failure> {
     let settings = match file {
         Some(file) => said.clone().over(Settings::from_file(file)?),
@@ -55,9 +61,11 @@ async fn configured(
     let config = Config::resolve(settings)?;
     let env = Env::new(Arc::new(SystemClock), Arc::new(SystemEntropy));
     match command {
-        None | Some(Command::Serve) => serve::run(config, env, open).await,
-        Some(Command::Account(command)) => account::run(&config, &env, open, command).await,
+        None | Some(Command::Serve) => serve::run(config, env, backends.open).await,
+        Some(Command::Account(command)) => account::run(&config, &env, backends.open, command).await,
         Some(Command::Readyz(args)) => readyz::run(&config, &args).await,
+        Some(Command::Doctor(args)) => doctor::run(&config, &env, &backends, &args).await,
+        Some(Command::Cluster(command)) => cluster::run(&config, &env, &backends, command).await,
         Some(Command::Config(ConfigCommand::Check)) => {
             config::check(&config);
             Ok(())

@@ -33,6 +33,22 @@ impl RunFile {
         serde_json::from_slice(&std::fs::read(path(data)).ok()?).ok()
     }
 
+    /// The file of a server that runs now.
+    #[cfg(unix)]
+    pub fn of_running(data: &Path) -> Option<RunFile> {
+        let alive = |run: &RunFile| {
+            let pid = i32::try_from(run.pid).ok().and_then(rustix::process::Pid::from_raw);
+            // A process of another user is there too.
+            pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+        };
+        Self::read(data).filter(alive)
+    }
+
+    #[cfg(not(unix))]
+    pub fn of_running(data: &Path) -> Option<RunFile> {
+        Self::read(data)
+    }
+
     pub fn remove(data: &Path) {
         let _ = std::fs::remove_file(path(data));
     }

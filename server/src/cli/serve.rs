@@ -2,6 +2,7 @@
 
 use super::OpenStore;
 use super::banner;
+use super::descriptors;
 use super::exit::Failure;
 use super::runfile::RunFile;
 use crate::Env;
@@ -13,7 +14,8 @@ use std::net::SocketAddr;
 pub async fn run(config: Config, env: Env, open: OpenStore) -> Result<(), Failure> {
     // Before the store: a stop that is asked for while it opens must not be lost.
     let mut signals = Signals::listen()?;
-    let backend = open(&config, &env)?;
+    descriptors::raise();
+    let backend = open(&config, &env).await?;
     let store = backend.store.clone();
     let running = match run::start(config.clone(), backend, env, &TokioNet).await {
         Ok(running) => running,

@@ -5,6 +5,8 @@
 mod chromium;
 mod cli;
 mod curl;
+mod deploy;
+mod doctor;
 mod drain;
 mod fetch;
 mod haproxy;

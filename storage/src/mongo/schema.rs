@@ -53,7 +53,7 @@ const ALL: [&str; 19] = [
 /// The schema this code reads and writes.
 pub const VERSION: i64 = 1;
 
-fn indexes() -> Vec<(&'static str, Vec<Index>)> {
+pub fn indexes() -> Vec<(&'static str, Vec<Index>)> {
     let index = |name, keys| Index { name, keys, sparse: false };
     let sparse = |name, keys| Index { sparse: true, ..index(name, keys) };
     vec![

@@ -47,6 +47,12 @@ pub struct OpenError {
     reason: String,
 }
 
+impl OpenError {
+    pub(super) fn new(address: String, reason: impl std::fmt::Display) -> Self {
+        Self { address, reason: reason.to_string() }
+    }
+}
+
 impl MongoStore {
     /// Connects and prepares the database. Waits for a primary as long as calls do.
     pub async fn open(options: MongoOptions) -> Result<Self, OpenError> {

@@ -98,7 +98,7 @@ impl Finder {
         }
     }
 
-    async fn named_by(&self, sentinel: &Endpoint, master: &str) -> Result<Endpoint, Trouble> {
+    pub async fn named_by(&self, sentinel: &Endpoint, master: &str) -> Result<Endpoint, Trouble> {
         let connection = self.connect(sentinel, &self.url.sentinel_info()).await?;
         let mut question = redis::cmd("SENTINEL");
         question.arg("get-master-addr-by-name").arg(master);
@@ -133,7 +133,7 @@ impl Finder {
     }
 }
 
-async fn ask<T: redis::FromRedisValue>(
+pub(super) async fn ask<T: redis::FromRedisValue>(
     at: &Endpoint,
     connection: &Connection,
     question: redis::Cmd,

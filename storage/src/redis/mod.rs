@@ -11,6 +11,7 @@ mod counters;
 mod dial;
 mod link;
 mod master;
+mod operate;
 mod outbox;
 mod subscriber;
 mod url;
@@ -18,4 +19,5 @@ mod wire;
 
 pub use bus::{RedisBus, RedisOptions};
 pub use dial::{Dial, Stream, TcpDial};
+pub use operate::RedisExaminer;
 pub use url::{BadRedisUrl, RedisUrl};

@@ -12,6 +12,9 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Who has locked this file has the store.
+const LOCK: &str = "lock";
+
 /// What a store is opened with.
 #[derive(Clone)]
 pub struct SledOptions {
@@ -65,6 +68,19 @@ impl SledStore {
         check_schema(&db, directory)?;
         Ok(SledStore::start(db, segments, directory, options, lock))
     }
+
+    /// Whether another process has the store in `directory` open. Makes nothing there.
+    pub fn is_held(directory: &Path) -> std::io::Result<bool> {
+        if !directory.join(LOCK).exists() {
+            return Ok(false);
+        }
+        match lock(directory) {
+            Ok(_) => Ok(false),
+            Err(OpenError::Held { .. }) => Ok(true),
+            Err(OpenError::Io { error, .. }) => Err(error),
+            Err(e) => Err(std::io::Error::other(e)),
+        }
+    }
 }
 
 /// Mail is nobody else's business: a directory made here is its owner's alone. One that is there stays as it is.
@@ -83,7 +99,7 @@ fn create_private(directory: &Path) -> std::io::Result<()> {
 
 fn lock(directory: &Path) -> Result<File, OpenError> {
     let path = directory.to_owned();
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(directory.join("lock"));
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(directory.join(LOCK));
     let file = file.map_err(|error| OpenError::Io { path: path.clone(), error })?;
     match file.try_lock() {
         Ok(()) => Ok(file),

@@ -1,5 +1,5 @@
 //! A MongoDB for tests: the replica set that `GADWALL_TEST_MONGODB_URI` names, or a server of this process's own.
-#![allow(clippy::disallowed_methods)] // The tests' own sockets and clock.
+#![allow(clippy::disallowed_methods, dead_code)] // The tests' own sockets and clock; not every test needs all.
 
 use gadwall_storage::contract::{Backend, Instance};
 use gadwall_storage::mongo::{MongoOptions, MongoStore};
@@ -93,6 +93,12 @@ pub fn database_name() -> String {
 /// The MongoDB backend, each store in a database of its own that goes with it.
 pub struct MongoBackend;
 
+/// The same on another server, with other options.
+pub struct Tuned {
+    pub uri: String,
+    pub tune: fn(&mut MongoOptions),
+}
+
 struct MongoInstance {
     options: MongoOptions,
     store: Option<Arc<MongoStore>>,
@@ -101,7 +107,15 @@ struct MongoInstance {
 #[async_trait::async_trait]
 impl Backend for MongoBackend {
     async fn open(&self, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Box<dyn Instance> {
-        let options = MongoOptions::new(uri(), database_name(), clock, entropy);
+        Tuned { uri: uri(), tune: |_| () }.open(clock, entropy).await
+    }
+}
+
+#[async_trait::async_trait]
+impl Backend for Tuned {
+    async fn open(&self, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Box<dyn Instance> {
+        let mut options = MongoOptions::new(&self.uri, database_name(), clock, entropy);
+        (self.tune)(&mut options);
         let store = Some(Arc::new(MongoStore::open(options.clone()).await.unwrap()));
         Box::new(MongoInstance { options, store })
     }

@@ -6,6 +6,7 @@
 //! A command that is not answered in time is not cancelled, since the driver must not be dropped in the middle of
 //! one: it goes on on a task of its own, and what becomes of it is unknown.
 
+mod admin;
 mod client;
 mod commands;
 mod error;

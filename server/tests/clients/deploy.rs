@@ -1,0 +1,1 @@
+//! What `deploy/` holds is good for its programs.
