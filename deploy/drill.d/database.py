@@ -14,27 +14,30 @@ from processes import HOST, Broken, Process, free_ports
 
 # The name under which the nodes connect: fail points meet nobody else.
 APP_NAME = "gadwall"
+# The program, where the environment may name it, and how it is started. The first is faster.
 SERVERS = {
-    "python": ("secantusd-py", ["--enable-test-commands", "--sync-on-commit", "--log-level", "WARNING"]),
-    "rust": ("secantusd-rs", ["--enable-test-commands", "--sync-on-commit", "--cache-size", "256M"]),
+    "rust": ("secantusd-rs", "GADWALL_TEST_SECANTUS_RS", ["--cache-size", "256M"]),
+    "python": ("secantusd-py", "GADWALL_TEST_SECANTUS_PY", ["--log-level", "WARNING"]),
 }
+DURABLE_WITH_FAIL_POINTS = ["--sync-on-commit", "--enable-test-commands"]
 
 
 def find(kind):
-    """The server's program: from SECANTUSD_PY or SECANTUSD_RS, the path, or where ./test puts it."""
-    program = SERVERS[kind][0]
-    named = os.environ.get(program.upper().replace("-", "_"))
-    cached = sorted(glob.glob(os.path.expanduser(f"~/.cache/gadwall/secantus*/bin/{program}")))
-    found = named or shutil.which(program) or (cached[-1] if cached else None)
+    """The server's program: from the environment, the path, or where ./test puts it."""
+    program, variable, _ = SERVERS[kind]
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    cached = sorted(glob.glob(f"{cache}/gadwall/secantus*/bin/{program}"))
+    found = os.environ.get(variable) or shutil.which(program) or (cached[-1] if cached else None)
     if not found:
-        raise Broken(f"{program} is not installed: ./test does that, or name it in {program.upper().replace('-', '_')}")
+        raise Broken(f"{program} is not installed: ./test does that, or name it in {variable}")
     return found
 
 
 class Database:
     def __init__(self, scratch, kind):
         (self.port,) = free_ports(1)
-        argv = [find(kind), "--port", self.port, "--storage-path", scratch / "database", *SERVERS[kind][1]]
+        argv = [find(kind), "--port", self.port, "--storage-path", scratch / "database"]
+        argv += [*DURABLE_WITH_FAIL_POINTS, *SERVERS[kind][2]]
         self.process = Process("database", argv, scratch)
         self.uri = f"mongodb://{HOST}:{self.port}/?replicaSet=secantus"
 
