@@ -6,6 +6,7 @@ single writes), so both are told to make every commit durable.
 
 import glob
 import os
+import re
 import shutil
 import time
 
@@ -33,9 +34,16 @@ def find(kind):
     return found
 
 
+def parameters(text):
+    """The parameters that deploy/mongodb/mongod.conf sets: whole numbers, all of them."""
+    section = re.search(r"^setParameter:\n((?:  .*\n)*)", text, re.M).group(1)
+    return {name: int(value) for name, value in re.findall(r"^  (\w+): (\d+)$", section, re.M)}
+
+
 class Database:
-    def __init__(self, scratch, kind):
+    def __init__(self, scratch, deploy, kind):
         (self.port,) = free_ports(1)
+        self.parameters = parameters((deploy / "mongodb" / "mongod.conf").read_text())
         argv = [find(kind), "--port", self.port, "--storage-path", scratch / "database"]
         argv += [*DURABLE_WITH_FAIL_POINTS, *SERVERS[kind][2]]
         self.process = Process("database", argv, scratch)
@@ -44,6 +52,8 @@ class Database:
     def start(self):
         self.process.start()
         self.process.must_listen(self.port)
+        for name, value in self.parameters.items():
+            self._run({"setParameter": 1, name: value})
 
     def crash(self):
         """Kills it with what it has not made durable, and starts it on what it has. How long it was away, in seconds."""
@@ -61,4 +71,7 @@ class Database:
         self._configure("off", {})
 
     def _configure(self, mode, data):
-        wire.run((HOST, self.port), {"configureFailPoint": "failCommand", "mode": mode, "data": data})
+        self._run({"configureFailPoint": "failCommand", "mode": mode, "data": data})
+
+    def _run(self, command):
+        wire.run((HOST, self.port), command)

@@ -18,8 +18,8 @@ UNSENT = "unsent"
 
 # A hint comes at once or is lost: then the next look at the store finds what it was about.
 HINT_SECONDS = 1.0
-# How long an idling session may have to wait for what is there before nobody will tell it.
-HEALED_WITHIN = 5.0
+# An idling session looks for itself every 30 s. What it was not told of for longer, nobody will tell it.
+HEALED_WITHIN = 35.0
 
 
 class Mail:

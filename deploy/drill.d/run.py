@@ -48,6 +48,7 @@ def arguments():
         action="store_true",
         help="the control: nodes that acknowledge before mail is durable. The drill has to find losses",
     )
+    parser.add_argument("--max-pause", type=float, default=30, metavar="SECONDS", help="longest pause a client may see")
     parser.add_argument("--keep", action="store_true", help="keep the scratch directory, with everybody's logs")
     options = parser.parse_args()
     options.seed = random.SystemRandom().randrange(1 << 31) if options.seed is None else options.seed
@@ -98,7 +99,7 @@ def drill(options, scratch):
             finish(clients, service, world)
         world.settle()
         censuses = {node.letter: census(service, node.ports["imap"]) for node in world.nodes}
-    return report.summary(service.ledger, censuses, blows.log, blows.drained_badly, crashed)
+    return report.summary(service.ledger, censuses, blows.log, blows.drained_badly, crashed, options.max_pause)
 
 
 def can_read(service, node):
