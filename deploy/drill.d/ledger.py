@@ -70,6 +70,7 @@ class Ledger:
         self.disorder = []
         self.corrupt = []
         self.verified = 0
+        self.looks = 0
         self.uidvalidities = set()
         self._first_seen = {}
         self._highest = ([], [])
@@ -125,6 +126,7 @@ class Ledger:
     def saw(self, client, uids, began, at):
         """All UIDs of the mailbox, as a reader found them. Nothing is ever deleted, so they can only become more."""
         with self.lock:
+            self.looks += 1
             uids = set(uids)
             before = self._seen_by[client]
             for uid in before - uids:

@@ -32,6 +32,7 @@ def summary(ledger: Ledger, censuses, faults, drained_badly, crashed, max_pause)
         "hint_healed_ms_max": round(max((s for s, _ in late), default=0) * 1000),
         "late_hints_by_fault": by_fault(late, faults),
         "healed_errors": sum(ledger.troubles.values()),
+        "looks": ledger.looks,
         "reads_verified": ledger.verified,
     }
     findings = {

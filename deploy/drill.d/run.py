@@ -4,6 +4,7 @@ import argparse
 import json
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -61,6 +62,8 @@ def arguments():
 
 def main():
     options = arguments()
+    # As Ctrl-C does: in order.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(BROKEN))
     scratch = Path(tempfile.mkdtemp(prefix="gadwall-drill-"))
     try:
         result = drill(options, scratch)
@@ -68,10 +71,11 @@ def main():
         print(f"the drill could not be done: {e}\nlogs are in {scratch}", file=sys.stderr)
         return BROKEN
     print(json.dumps(result, indent=2) if options.json else report.text(result, options))
-    if result["clean"] and not options.keep:
-        shutil.rmtree(scratch)
-    else:
+    # That the control finds losses is no riddle.
+    if options.keep or not (result["clean"] or options.unsafe):
         print(f"logs are in {scratch}", file=sys.stderr)
+    else:
+        shutil.rmtree(scratch)
     return CLEAN if result["clean"] else NOT_CLEAN
 
 
