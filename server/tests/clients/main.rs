@@ -9,6 +9,7 @@ mod curl;
 mod deploy;
 mod doctor;
 mod drain;
+mod drill;
 mod fetch;
 mod haproxy;
 mod harness;
