@@ -5,6 +5,11 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
+/// As the backend's own tests start it.
+#[allow(dead_code)]
+#[path = "../../../storage/tests/mongodb/mod.rs"]
+mod mongodb;
+
 const OFF: [&str; 6] = ["--imap", "off", "--pop3", "off", "--http", "off"];
 
 fn gadwall(data: &Path, args: &[&str]) -> Said {
@@ -89,4 +94,138 @@ fn a_store_of_one_node_is_no_cluster() {
         assert_eq!(said.status.code(), Some(2), "{said:?}");
         assert!(said.err.contains("store = \"mongodb\""), "{said:?}");
     }
+}
+
+/// Debian's redis-server, on a port of its own; killed with the test.
+struct Redis(std::process::Child, u16);
+
+impl Redis {
+    fn start() -> Redis {
+        loop {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+            let port = listener.local_addr().expect("an address").port();
+            drop(listener);
+            let args = [
+                "--port",
+                &port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--requirepass",
+                "hunter2",
+            ];
+            let child = Command::new("redis-server").args(args).stdout(std::process::Stdio::null()).spawn();
+            let mut redis = Redis(child.expect("it is installed"), port);
+            while redis.0.try_wait().expect("it is a child").is_none() {
+                if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                    return redis;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+        }
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Settings of nodes on one database of their own.
+struct Shared {
+    args: Vec<String>,
+    dir: tempfile::TempDir,
+    _redis: Redis,
+}
+
+impl Shared {
+    fn new() -> Shared {
+        let redis = Redis::start();
+        let (uri, database) = (mongodb::uri(), mongodb::database_name());
+        let url = format!("redis://:hunter2@127.0.0.1:{}", redis.1);
+        let args =
+            ["--store", "mongodb", "--mongodb-uri", &uri, "--mongodb-database", &database, "--redis", &url];
+        let args = args.map(str::to_owned).to_vec();
+        Shared { args, dir: tempfile::tempdir().expect("a directory"), _redis: redis }
+    }
+
+    fn args<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
+        self.args.iter().map(String::as_str).chain(more.iter().copied()).collect()
+    }
+
+    fn ask(&self, args: &[&str]) -> Said {
+        let off = ["--smtp", "0", "--max-connections", "100"];
+        gadwall(self.dir.path(), &[&self.args(&OFF)[..], &off, args].concat())
+    }
+
+    /// What `cluster status --json` says of the nodes, once that is as wanted.
+    fn until_nodes(&self, what: &str, wanted: impl Fn(&[serde_json::Value]) -> bool) {
+        let deadline = std::time::Instant::now() + crate::harness::PATIENCE;
+        loop {
+            let said = self.ask(&["cluster", "status", "--json"]).ok();
+            let status: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+            if wanted(status["nodes"].as_array().expect("nodes")) {
+                return;
+            }
+            assert!(std::time::Instant::now() < deadline, "waited too long for {what}: {said}");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    }
+}
+
+#[test]
+fn a_cluster_is_prepared_once_and_then_found_well() {
+    let shared = Shared::new();
+    let said = shared.ask(&["cluster", "init"]).ok();
+    assert!(said.contains("made index messages.expires") && said.contains("made secret \"msgid\""), "{said}");
+    assert_eq!(shared.ask(&["cluster", "init"]).ok(), "Everything was there already.\n");
+    let said = shared.ask(&["doctor", "--json"]);
+    assert!(said.status.success(), "{said:?}");
+    for what in ["MongoDB", "MongoDB write", "MongoDB schema", "Redis", "Redis channels"] {
+        assert_eq!(finding(&said, what).0, "ok", "{said:?}");
+    }
+    assert!(!format!("{said:?}").contains("hunter2"), "{said:?}");
+}
+
+#[test]
+fn nodes_are_seen_while_they_serve_and_drain_and_not_when_they_have_left() {
+    let shared = Shared::new();
+    let a = Gadwall::with(&shared.args(&["--drain-delay", "60s"]));
+    let b = Gadwall::with(&shared.args(&[]));
+    shared.until_nodes("both nodes", |nodes| {
+        let listens = |server: &Gadwall| {
+            let imap = format!("imap 127.0.0.1:{}", server.port("imap"));
+            nodes.iter().any(|n| n["listeners"].as_array().is_some_and(|l| l.iter().any(|l| *l == imap)))
+        };
+        nodes.len() == 2 && listens(&a) && listens(&b) && nodes.iter().all(|n| n["draining"] == false)
+    });
+    let text = shared.ask(&["cluster", "status"]).ok();
+    assert!(text.contains("primary") && text.matches("serving, since").count() == 2, "{text}");
+    assert!(text.contains("is master") && !text.contains("hunter2"), "{text}");
+    a.ask_to_stop();
+    shared.until_nodes("one to drain", |nodes| nodes.iter().filter(|n| n["draining"] == true).count() == 1);
+    assert!(shared.ask(&["cluster", "status"]).ok().contains("draining"));
+    let (status, _dir) = b.terminate();
+    assert!(status.success(), "{status}");
+    shared.until_nodes("one to have left", |nodes| nodes.len() == 1);
+}
+
+#[test]
+fn a_database_that_is_away_is_said_to_be_with_the_next_step_and_without_the_password() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let uri = format!("mongodb://gadwall:hunter2@127.0.0.1:{port}/?replicaSet=gadwall");
+    let redis = format!("redis://:hunter2@127.0.0.1:{port}");
+    let args = ["--store", "mongodb", "--mongodb-uri", &uri, "--redis", &redis, "--smtp", "0"];
+    let doctor = gadwall(dir.path(), &[&OFF[..], &args, &["doctor", "--json"]].concat());
+    assert_eq!(doctor.status.code(), Some(1), "{doctor:?}");
+    assert!(finding(&doctor, "MongoDB").2.contains("systemctl status mongod"), "{doctor:?}");
+    assert!(finding(&doctor, "Redis").2.contains("systemctl status redis-server"), "{doctor:?}");
+    let status = gadwall(dir.path(), &[&OFF[..], &args, &["cluster", "status"]].concat());
+    assert_eq!(status.status.code(), Some(1), "{status:?}");
+    assert!(status.err.contains("gadwall doctor"), "{status:?}");
+    assert!(!format!("{doctor:?}{status:?}").contains("hunter2"), "{doctor:?}{status:?}");
 }

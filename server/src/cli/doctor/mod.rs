@@ -5,6 +5,7 @@
 mod certificate;
 mod machine;
 mod ports;
+mod proxy;
 
 use super::Backends;
 use super::args::DoctorArgs;
@@ -20,6 +21,7 @@ use serde_json::json;
 pub async fn run(config: &Config, env: &Env, backends: &Backends, args: &DoctorArgs) -> Result<(), Failure> {
     let mut findings = machine::examine(config, env);
     findings.extend(ports::examine(config).await);
+    findings.extend(proxy::examine(config));
     findings.extend(certificate::examine(config, env.clock.now()));
     findings.extend((backends.examine)(config, env).await);
     if args.json {
