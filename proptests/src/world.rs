@@ -8,8 +8,8 @@ use gadwall_storage::body::SpoolConfig;
 use gadwall_storage::contract::credentials;
 use gadwall_storage::memory::MemoryStore;
 use gadwall_storage::{
-    Account, AccountId, Address, Credentials, MailStore, MailboxName, MailboxRef, ManualClock, MessageQuery,
-    NewAccount, SeededEntropy, SpecialUse, UidSet, read_range,
+    Account, AccountId, Address, Credentials, LocalCounters, MailStore, MailboxName, MailboxRef, ManualClock,
+    MessageQuery, NewAccount, SeededEntropy, SpecialUse, UidSet, read_range,
 };
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -49,8 +49,10 @@ impl World {
         let id = AccountId::mint(&*env.clock, &*env.entropy);
         let account = store.create_account(env.op(), ann(id)).await;
         let limits = Limits { bad_commands: 1000, ..Limits::default() };
+        let counters = Arc::new(LocalCounters::default());
         let services = Services {
-            auth: Arc::new(Authenticator::new(store.clone(), env.clone())),
+            auth: Arc::new(Authenticator::new(store.clone(), counters.clone(), env.clone())),
+            counters,
             message_ids: MessageIds::new([7; 32]),
             maildrops: Arc::default(),
             tls: None,

@@ -119,7 +119,8 @@ impl Doors {
         self.tasks.spawn(
             async move {
                 let socket = Socket { io, peer, local };
-                let socket = if is_proxied { doors.unwrap(door, socket, &seat).await } else { doors.plain(socket) };
+                let socket =
+                    if is_proxied { doors.unwrap(door, socket, &seat).await } else { doors.plain(socket) };
                 if let Some(socket) = socket {
                     doors.connection(door, socket, id).await;
                 }

@@ -1,9 +1,9 @@
 //! A Gadwall node on a simulated host.
 
 use crate::TurmoilNet;
-use gadwall::Env;
 use gadwall::config::{Config, Settings};
 use gadwall::run::{self, Running};
+use gadwall::{Backend, Env};
 use gadwall_storage::{MailStore, ManualClock, SeededEntropy};
 use std::sync::Arc;
 
@@ -26,6 +26,6 @@ impl Node {
              pop3 = \"0.0.0.0:{pop3}\"\nhttp = \"0.0.0.0:{http}\"\naccept-anything = true\n"
         ))?;
         let env = Env::inline(self.clock, Arc::new(SeededEntropy::new(self.seed)));
-        Ok(run::start(Config::resolve(settings)?, self.store, env, &TurmoilNet).await?)
+        Ok(run::start(Config::resolve(settings)?, Backend::alone(self.store), env, &TurmoilNet).await?)
     }
 }

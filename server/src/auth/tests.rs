@@ -92,7 +92,7 @@ async fn guessing_is_slowed_down_and_forgotten_in_time() {
 async fn guesses_side_by_side_are_slowed_down_as_well() {
     let env = Env::new(Arc::new(ManualClock::default()), Arc::new(SeededEntropy::new(1)));
     let store = Arc::new(MemoryStore::new(env.clock.clone(), env.entropy.clone()));
-    let auth = Arc::new(Authenticator::new(store, env));
+    let auth = Arc::new(Authenticator::new(store, Arc::new(LocalCounters::default()), env));
     let guess = |i: u32| {
         let auth = auth.clone();
         tokio::spawn(async move { auth.login(PEER, "ann@example.org", &format!("guess {i}")).await })

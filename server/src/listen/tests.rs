@@ -3,8 +3,8 @@
 use super::{Doors, turn};
 use crate::client::{Request, ask};
 use crate::config::{Config, Door, Settings};
-use crate::run::{Running, start};
 use crate::http::router;
+use crate::run::{Running, start};
 use crate::testing::{PipeNet, Talk, World};
 use crate::{Backend, Env};
 use gadwall_storage::memory::MemoryStore;
