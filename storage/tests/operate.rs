@@ -1,7 +1,6 @@
 //! What operators are told, of real servers: well when they are, and what is wrong when they are not.
 
 // What other tests use of these.
-#[allow(dead_code)]
 mod mongodb;
 #[allow(dead_code)]
 mod redis_servers;
