@@ -6,7 +6,6 @@ use std::path::Path;
 use std::process::Command;
 
 /// As the backend's own tests start it.
-#[allow(dead_code)]
 #[path = "../../../storage/tests/mongodb/mod.rs"]
 mod mongodb;
 

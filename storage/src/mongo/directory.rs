@@ -92,7 +92,7 @@ impl Directory for MongoStore {
         let shared = &self.shared;
         let known = trying!(shared, Ok(shared.db.find_one(SECRETS, doc! { "_id": name }).await?))?;
         if let Some(known) = known {
-            return Ok(known.fixed("value").map_err(|_| StoreError::Corrupt("a secret".into()))?);
+            return known.fixed("value").map_err(|_| StoreError::Corrupt("a secret".into()));
         }
         self.writable()?;
         let change = doc! { "$setOnInsert": { "value": bin(candidate) } };

@@ -64,10 +64,15 @@ async fn bring_to_an_end(
             Fail::Db(error) if error.kind == Kind::Refused => return Err(unavailable(&error, in_doubt)),
             Fail::Db(error) => error,
             Fail::Raced => match renew(shared, jobs).await {
-                Ok(()) => continue,
+                Ok(()) if patience.is_over() => {
+                    return Err(with_doubt(
+                        StoreError::unavailable("content kept being collected"),
+                        in_doubt,
+                    ));
+                }
+                Ok(()) | Err(Fail::Raced) => continue,
                 Err(Fail::Refused(error)) => return Err(with_doubt(error, in_doubt)),
                 Err(Fail::Db(error)) => error,
-                Err(Fail::Raced) => continue,
             },
         };
         tracing::debug!(%error, in_doubt, "a transaction is run again");

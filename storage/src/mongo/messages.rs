@@ -7,6 +7,7 @@ use super::keys;
 use super::operations::{Locks, Mutation};
 use super::records::{flag_fields, journal_document, row_document};
 use super::schema::*;
+use super::steps::Room;
 use super::store::{MongoStore, Shared, reading};
 use super::transfer::Transfer;
 use super::tx::Tx;
@@ -79,13 +80,13 @@ impl Messages for MongoStore {
         unchanged_since: Option<u64>,
     ) -> Result<FlagsStored> {
         let print = Fingerprint::of("set_flags", &(at, uids, change, unchanged_since));
-        let set = SetFlags { at, uids: uids.clone(), change: change.clone(), unchanged_since };
-        self.once(at.account, op, print, set).await
+        let set = |uids| SetFlags { at, uids, change: change.clone(), unchanged_since };
+        self.stepwise(op, print, at, (uids, Room::None), set).await
     }
 
     async fn copy(&self, op: OpId, from: MailboxRef, uids: &UidSet, to: MailboxId) -> Result<Copied> {
         let print = Fingerprint::of("copy", &(from, uids, to));
-        self.once(from.account, op, print, Transfer::copy(from, uids, to)).await
+        self.stepwise(op, print, from, (uids, Room::ForCopies), |uids| Transfer::copy(from, uids, to)).await
     }
 
     async fn move_messages(
@@ -96,12 +97,12 @@ impl Messages for MongoStore {
         to: MailboxId,
     ) -> Result<Copied> {
         let print = Fingerprint::of("move", &(from, uids, to));
-        self.once(from.account, op, print, Transfer::moving(from, uids, to)).await
+        self.stepwise(op, print, from, (uids, Room::None), |uids| Transfer::moving(from, uids, to)).await
     }
 
     async fn expunge(&self, op: OpId, at: MailboxRef, uids: &UidSet, which: Which) -> Result<Expunged> {
         let print = Fingerprint::of("expunge", &(at, uids, which));
-        self.once(at.account, op, print, Expunge { at, uids: uids.clone(), which }).await
+        self.stepwise(op, print, at, (uids, Room::None), |uids| Expunge { at, uids, which }).await
     }
 }
 

@@ -29,6 +29,7 @@ mod poll;
 mod queue;
 mod records;
 mod schema;
+mod steps;
 mod store;
 mod transfer;
 mod tx;

@@ -21,6 +21,8 @@ pub struct MongoOptions {
     pub deadline: Duration,
     /// How long content nobody refers to is kept: longer than any call takes from storing content to referring to it.
     pub garbage_age: Duration,
+    /// UIDs that one transaction changes at most. Ten times the default still stays below the minute a transaction has.
+    pub step: u64,
     pub timing: db::Settings,
 }
 
@@ -40,6 +42,7 @@ impl MongoOptions {
             bus: None,
             deadline: Duration::from_secs(20),
             garbage_age: Duration::from_secs(3600),
+            step: 20_000,
             timing: db::Settings::default(),
         }
     }

@@ -33,6 +33,7 @@ pub struct Shared {
     pub bus: Option<Arc<dyn HintBus>>,
     pub deadline: Duration,
     pub garbage_age: Duration,
+    pub step: u64,
     pub queues: Queues,
     /// Tells this node from others.
     pub node: [u8; 16],
@@ -85,6 +86,7 @@ impl MongoStore {
             bus: options.bus,
             deadline: options.deadline,
             garbage_age: options.garbage_age,
+            step: options.step.max(1),
             queues: Queues::default(),
             closed: AtomicBool::new(false),
         });
@@ -191,10 +193,7 @@ impl Patience {
 
 /// What a read that failed means to its caller.
 pub fn unreadable(error: DbError) -> StoreError {
-    match error.kind {
-        Kind::Refused => StoreError::Corrupt(format!("MongoDB refuses a read: {error}")),
-        _ => StoreError::unavailable(error.to_string()),
-    }
+    StoreError::unavailable(error.to_string())
 }
 
 /// Why another try is worth it, or the caller's answer.

@@ -23,12 +23,12 @@ enum How {
 }
 
 impl Transfer {
-    pub fn copy(from: MailboxRef, uids: &UidSet, to: MailboxId) -> Self {
-        Self { from, uids: uids.clone(), to, how: How::Copy }
+    pub fn copy(from: MailboxRef, uids: UidSet, to: MailboxId) -> Self {
+        Self { from, uids, to, how: How::Copy }
     }
 
-    pub fn moving(from: MailboxRef, uids: &UidSet, to: MailboxId) -> Self {
-        Self { from, uids: uids.clone(), to, how: How::Move }
+    pub fn moving(from: MailboxRef, uids: UidSet, to: MailboxId) -> Self {
+        Self { from, uids, to, how: How::Move }
     }
 }
 

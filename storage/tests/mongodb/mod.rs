@@ -14,7 +14,9 @@ pub fn uri() -> String {
     static STARTED: OnceLock<Server> = OnceLock::new();
     match std::env::var("GADWALL_TEST_MONGODB_URI") {
         Ok(uri) if !uri.is_empty() => uri,
-        _ => STARTED.get_or_init(|| Server::start(&program("RS", "secantusd-rs"), &[])).uri(),
+        _ => STARTED
+            .get_or_init(|| Server::start(&program("RS", "secantusd-rs"), &["--log-file-max", "16MB"]))
+            .uri(),
     }
 }
 
@@ -36,30 +38,32 @@ pub fn program(kind: &str, name: &str) -> PathBuf {
 pub struct Server {
     child: Child,
     port: u16,
-    _directory: tempfile::TempDir,
 }
 
 impl Server {
     pub fn start(program: &std::path::Path, arguments: &[&str]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        // Not dropped with this value, since one that is static never is.
+        let directory = tempfile::tempdir().unwrap().keep();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        // A shell in between that ends the server when this process has gone, however it went: its end of the pipe
-        // is closed then.
-        let script = r#""$@" >"$0" 2>&1 & server=$!; read -r _; kill -9 "$server""#;
+        // A shell in between that ends the server and takes its files away when this process has gone, however it
+        // went: its end of the pipe is closed then.
+        let script =
+            r#""$@" >"$0/log" 2>&1 & server=$!; read -r _; kill -9 $server; wait $server; rm -rf "$0""#;
         let child = Command::new("sh")
             .arg("-c")
             .arg(script)
-            .arg(directory.path().join("log"))
+            .arg(&directory)
             .arg(program)
             .arg("--storage-path")
-            .arg(directory.path().join("data"))
+            .arg(directory.join("data"))
             .args(["--port", &port.to_string()])
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let server = Server { child, port, _directory: directory };
+        let server = Server { child, port };
         server.await_listening();
         server
     }

@@ -214,7 +214,7 @@ impl Session {
             .await?;
         written(&reply).map_err(|e| match e.kind {
             // Somebody else has made the document since the snapshot: another transaction will see it.
-            Kind::Duplicate | Kind::Unknown => e.as_kind(Kind::Transient),
+            Kind::Duplicate | Kind::Unknown => e.of_kind(Kind::Transient),
             _ => e,
         })
     }

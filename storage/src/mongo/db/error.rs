@@ -28,9 +28,9 @@ pub enum Kind {
 }
 
 /// Server codes that go away by themselves: elections, shutdowns, conflicts, lost sessions, interrupted waits.
-const PASSING: [i32; 21] = [
-    6, 7, 24, 50, 64, 89, 91, 112, 189, 251, 262, 290, 9001, 10058, 10107, 11600, 11602, 13388, 13435, 13436,
-    63,
+const PASSING: [i32; 24] = [
+    6, 7, 24, 50, 63, 64, 89, 91, 112, 189, 225, 239, 246, 251, 262, 290, 9001, 10058, 10107, 11600, 11602,
+    13388, 13435, 13436,
 ];
 const DUPLICATE_KEY: i32 = 11000;
 
@@ -47,7 +47,7 @@ impl DbError {
         }
     }
 
-    pub(super) fn as_kind(self, kind: Kind) -> Self {
+    pub(super) fn of_kind(self, kind: Kind) -> Self {
         DbError { kind, ..self }
     }
 

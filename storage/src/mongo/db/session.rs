@@ -59,7 +59,7 @@ impl Session {
             self.run("committing", |s| Box::pin(async move { s.commit_transaction().await })).await;
         // That it has not happened is only known when the server says so.
         committed.map_err(|e| match e.kind {
-            Kind::Transient if !e.is_over => e.as_kind(Kind::Unknown),
+            Kind::Transient if !e.is_over => e.of_kind(Kind::Unknown),
             _ => e,
         })
     }
