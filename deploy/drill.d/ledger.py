@@ -18,8 +18,8 @@ UNSENT = "unsent"
 
 # A hint comes at once or is lost: then the next look at the store finds what it was about.
 HINT_SECONDS = 1.0
-# How long an idling session may have to wait for what is there before nobody will tell it.
-HEALED_WITHIN = 5.0
+# An idling session looks for itself every 30 s. What it was not told of for longer, nobody will tell it.
+HEALED_WITHIN = 35.0
 
 
 class Mail:
@@ -70,6 +70,7 @@ class Ledger:
         self.disorder = []
         self.corrupt = []
         self.verified = 0
+        self.looks = 0
         self.uidvalidities = set()
         self._first_seen = {}
         self._highest = ([], [])
@@ -125,6 +126,7 @@ class Ledger:
     def saw(self, client, uids, began, at):
         """All UIDs of the mailbox, as a reader found them. Nothing is ever deleted, so they can only become more."""
         with self.lock:
+            self.looks += 1
             uids = set(uids)
             before = self._seen_by[client]
             for uid in before - uids:

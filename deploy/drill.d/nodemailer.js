@@ -12,7 +12,8 @@ const mail = key => {
     const long = crypto.createHash('sha256').update(`${process.env.DRILL_SEED}/${key}`).digest();
     // Mostly short; a few of some hundred KB.
     const lines = long[0] < 8 ? 4000 + long[1] * 16 : 4 + (long[1] % 40);
-    const text = Array.from({ length: lines }, (_, i) => `${key} ${i} ${long.toString('hex').slice(0, 48)}\r\n`).join('');
+    // Lines that Nodemailer has no reason to encode, so that the body goes out as it is here: shorter than 76.
+    const text = Array.from({ length: lines }, (_, i) => `${key} ${i} ${long.toString('hex').slice(0, 32)}\r\n`).join('');
     const digest = crypto.createHash('sha256').update(text).digest('hex');
     return {
         from: 'ann@example.org',

@@ -3,7 +3,7 @@
 from ledger import HEALED_WITHIN, HINT_SECONDS, Ledger
 
 
-def summary(ledger: Ledger, censuses, faults, drained_badly, crashed):
+def summary(ledger: Ledger, censuses, faults, drained_badly, crashed, max_pause):
     """The ledger's figures. `censuses` is what each node has, by its letter: UID, key, soundness."""
     first = next(iter(censuses.values()))
     kept = [key for _, key, _ in first]
@@ -32,6 +32,7 @@ def summary(ledger: Ledger, censuses, faults, drained_badly, crashed):
         "hint_healed_ms_max": round(max((s for s, _ in late), default=0) * 1000),
         "late_hints_by_fault": by_fault(late, faults),
         "healed_errors": sum(ledger.troubles.values()),
+        "looks": ledger.looks,
         "reads_verified": ledger.verified,
     }
     findings = {
@@ -43,6 +44,7 @@ def summary(ledger: Ledger, censuses, faults, drained_badly, crashed):
         "uidvalidity": [str(v) for v in ledger.uidvalidities] if len(ledger.uidvalidities) > 1 else [],
         "nodes_disagree": [n for n, found in censuses.items() if found != first],
         "unhealed_errors": ledger.unhealed,
+        "paused_too_long": [f"{client}: {s:.1f} s" for client, s in ledger.pauses.items() if s > max_pause],
         "never_told": [f"an idling session was not told for {s:.1f} s" for s in never],
         "drained_badly": drained_badly,
         "ended_by_itself": crashed,

@@ -4,6 +4,7 @@ import argparse
 import json
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -13,10 +14,10 @@ from pathlib import Path
 import database
 import faults
 import report
-from clients import HEALED_BY, Service
+from clients import HEALED_BY, Permanent, Service, Temporary
 from ledger import Ledger
 from node_clients import NodeClient, modules
-from processes import Broken
+from processes import Broken, wait_until
 from readers import Idler, Reader, census
 from senders import Appender, SmtpSender
 from world import World
@@ -37,7 +38,7 @@ def arguments():
     parser.add_argument("--seed", type=int, default=None, help="of the order of faults and the mails' content")
     parser.add_argument("--json", action="store_true", help="the ledger as JSON")
     parser.add_argument("--faults", metavar="NAME,...", help=f"only these: {', '.join(faults.names())}")
-    parser.add_argument("--database", choices=list(database.SERVERS), default="python", help="which SecantusDB")
+    parser.add_argument("--database", choices=list(database.SERVERS), default="rust", help="which SecantusDB")
     parser.add_argument(
         "--order",
         action="store_true",
@@ -48,6 +49,7 @@ def arguments():
         action="store_true",
         help="the control: nodes that acknowledge before mail is durable. The drill has to find losses",
     )
+    parser.add_argument("--max-pause", type=float, default=30, metavar="SECONDS", help="longest pause a client may see")
     parser.add_argument("--keep", action="store_true", help="keep the scratch directory, with everybody's logs")
     options = parser.parse_args()
     options.seed = random.SystemRandom().randrange(1 << 31) if options.seed is None else options.seed
@@ -60,17 +62,20 @@ def arguments():
 
 def main():
     options = arguments()
+    # As Ctrl-C does: in order.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(BROKEN))
     scratch = Path(tempfile.mkdtemp(prefix="gadwall-drill-"))
     try:
         result = drill(options, scratch)
-    except (Broken, OSError) as e:
+    except (Broken, Permanent, Temporary, OSError) as e:
         print(f"the drill could not be done: {e}\nlogs are in {scratch}", file=sys.stderr)
         return BROKEN
     print(json.dumps(result, indent=2) if options.json else report.text(result, options))
-    if result["clean"] and not options.keep:
-        shutil.rmtree(scratch)
-    else:
+    # That the control finds losses is no riddle.
+    if options.keep or not (result["clean"] or options.unsafe):
         print(f"logs are in {scratch}", file=sys.stderr)
+    else:
+        shutil.rmtree(scratch)
     return CLEAN if result["clean"] else NOT_CLEAN
 
 
@@ -82,6 +87,8 @@ def drill(options, scratch):
         stop = threading.Event()
         service = Service(balancer.smtp, balancer.imap, user, password, options.seed, Ledger(), stop)
         clients = order_clients(world, service) if options.order else all_clients(world, service)
+        # In the unsafe control even the account is acknowledged before it is there.
+        wait_until("the account on every node", lambda: all(can_read(service, n) for n in world.nodes), 20, every=0.5)
         options.began = time.time()
         crashed = []
         for client in clients:
@@ -96,7 +103,14 @@ def drill(options, scratch):
             finish(clients, service, world)
         world.settle()
         censuses = {node.letter: census(service, node.ports["imap"]) for node in world.nodes}
-    return report.summary(service.ledger, censuses, blows.log, blows.drained_badly, crashed)
+    return report.summary(service.ledger, censuses, blows.log, blows.drained_badly, crashed, options.max_pause)
+
+
+def can_read(service, node):
+    try:
+        return census(service, node.ports["imap"]) == []
+    except (Permanent, Temporary):
+        return False
 
 
 def wait(seconds, world, crashed):

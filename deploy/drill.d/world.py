@@ -21,7 +21,7 @@ class World:
         deploy = root / "deploy"
         self.root = root
         self.scratch = scratch
-        self.database = Database(scratch, database)
+        self.database = Database(scratch, deploy, database)
         self.redis = Redis(scratch, deploy)
         settings = {
             "store": "mongodb",

@@ -8,6 +8,7 @@ mod curl;
 mod deploy;
 mod doctor;
 mod drain;
+mod drill;
 mod fetch;
 mod haproxy;
 mod harness;
