@@ -1,7 +1,7 @@
 //! What operators are told, of real servers: well when they are, and what is wrong when they are not.
 
-// What other tests use of these.
 mod mongodb;
+// What other tests use of it.
 #[allow(dead_code)]
 mod redis_servers;
 

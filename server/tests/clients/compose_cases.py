@@ -9,7 +9,7 @@ deploy = pathlib.Path(sys.argv[1])
 mongod = yaml.safe_load((deploy / "mongodb/mongod.conf").read_text())
 assert mongod["replication"]["replSetName"] == "gadwall", mongod
 assert mongod["security"]["authorization"] == "enabled", mongod
-assert set(mongod) <= {"storage", "systemLog", "net", "replication", "security", "processManagement"}, mongod
+assert set(mongod) <= {"storage", "systemLog", "net", "replication", "security", "processManagement", "setParameter"}, mongod
 
 compose = yaml.safe_load((deploy / "compose.yaml").read_text())
 services = compose["services"]

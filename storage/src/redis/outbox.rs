@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 /// Hints that wait; beyond, the oldest go.
 const CAPACITY: usize = 1024;
@@ -63,6 +63,23 @@ impl Outbox {
         batch
     }
 
+    /// Waits until there is something to send: hints, or a heartbeat.
+    async fn next(&self, beats: &mut Interval) -> (Vec<Hint>, bool) {
+        loop {
+            let beat = tokio::select! {
+                biased;
+                () = self.ready.notified() => false,
+                () = self.beat.notified() => true,
+                _ = beats.tick() => true,
+            };
+            let batch = self.take();
+            // A heartbeat may have taken along the hints that this was woken for. To send nothing is an error to Redis.
+            if beat || !batch.is_empty() {
+                return (batch, beat);
+            }
+        }
+    }
+
     fn lose(&self) {
         self.queue().lost = true;
     }
@@ -77,13 +94,7 @@ pub(super) async fn publish(core: &Core) {
         if links.wait_for(Option::is_some).await.is_err() {
             return;
         }
-        let beat = tokio::select! {
-            biased;
-            () = core.outbox.ready.notified() => false,
-            () = core.outbox.beat.notified() => true,
-            _ = beats.tick() => true,
-        };
-        let batch = core.outbox.take();
+        let (batch, beat) = core.outbox.next(&mut beats).await;
         if !send(core, &batch, beat).await && !batch.is_empty() {
             core.outbox.lose();
         }
@@ -128,6 +139,15 @@ mod tests {
             rest += batch.len();
         }
         assert_eq!(BATCH + rest, CAPACITY);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn hints_that_went_with_a_heartbeat_are_not_sent_for_again() {
+        let outbox = Outbox::default();
+        outbox.push(hint(1));
+        assert_eq!(outbox.take(), [hint(1)]);
+        let mut beats = tokio::time::interval_at(Instant::now() + BEAT, BEAT);
+        assert_eq!(outbox.next(&mut beats).await, (vec![], true), "nothing but the next heartbeat");
     }
 
     #[test]
