@@ -4,7 +4,6 @@ use clap::Parser;
 use gadwall::cli::{self, Cli, Failure};
 use gadwall::config::{Config, LogFormat, StoreKind};
 use gadwall::{Backend, Env};
-use gadwall_storage::MailStore;
 use gadwall_storage::memory::MemoryStore;
 use gadwall_storage::redis::{RedisBus, RedisOptions, TcpDial};
 use gadwall_storage::sled::{OpenError, SledOptions, SledStore};
@@ -28,25 +27,23 @@ fn main() -> ExitCode {
 
 fn open(config: &Config, env: &Env) -> Result<Backend, Failure> {
     start_logging(config)?;
-    let store = open_store(config, env)?;
-    Ok(match &config.redis {
-        None => Backend::alone(store),
-        Some(url) => {
-            let options = RedisOptions::new(url.clone(), Arc::new(TcpDial), env.entropy.clone());
-            Backend { store, counters: Arc::new(RedisBus::start(options)) }
-        }
-    })
+    let mut backend = open_store(config, env)?;
+    if let Some(url) = &config.redis {
+        let options = RedisOptions::new(url.clone(), Arc::new(TcpDial), env.entropy.clone());
+        backend.counters = Arc::new(RedisBus::start(options));
+    }
+    Ok(backend)
 }
 
-fn open_store(config: &Config, env: &Env) -> Result<Arc<dyn MailStore>, Failure> {
+fn open_store(config: &Config, env: &Env) -> Result<Backend, Failure> {
     let (clock, entropy) = (env.clock.clone(), env.entropy.clone());
     match config.store {
-        StoreKind::Memory => Ok(Arc::new(MemoryStore::new(clock, entropy))),
+        StoreKind::Memory => Ok(Backend::alone(Arc::new(MemoryStore::new(clock, entropy)))),
         StoreKind::Sled => {
             let options =
                 SledOptions { cache_bytes: config.store_cache_bytes, ..SledOptions::new(clock, entropy) };
             match SledStore::open(&config.data, options) {
-                Ok(store) => Ok(Arc::new(store)),
+                Ok(store) => Ok(Backend::alone(Arc::new(store))),
                 Err(e @ OpenError::Held { .. }) => Err(Failure::new(
                     Failure::HELD,
                     format!("{e}; stop that one, or give this one another directory with --data DIR"),

@@ -21,6 +21,7 @@ mod serve;
 mod token;
 mod view;
 mod web;
+mod well_known;
 
 pub use config::{Endpoint, HttpConfig};
 pub use router::router;
