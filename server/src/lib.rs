@@ -4,6 +4,7 @@
 //! work on `dyn MailStore` and on what [`Services`] hands them. Only `main.rs` names a concrete backend.
 
 pub mod accounts;
+pub mod acme;
 pub mod auth;
 pub mod cli;
 pub mod client;

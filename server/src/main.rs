@@ -35,24 +35,19 @@ fn open<'a>(config: &'a Config, env: &'a Env) -> BoxFuture<'a, Result<Backend, F
         let redis = config.redis.as_ref().map(|url| {
             Arc::new(RedisBus::start(RedisOptions::new(url.clone(), Arc::new(TcpDial), env.entropy.clone())))
         });
-        let (store, presence) = open_store(config, env, redis.clone().map(|redis| redis as _)).await?;
-        let counters: Arc<dyn Counters> = match redis {
-            None => Arc::new(LocalCounters::default()),
-            Some(redis) => redis,
-        };
-        Ok(Backend { store, counters, presence })
+        let mut backend = open_store(config, env, redis.clone().map(|redis| redis as _)).await?;
+        if let Some(redis) = redis {
+            backend.counters = redis;
+        }
+        Ok(backend)
     })
 }
 
 /// The store, and where nodes on it tell of themselves if there may be several.
-async fn open_store(
-    config: &Config,
-    env: &Env,
-    bus: Option<Arc<dyn HintBus>>,
-) -> Result<(Arc<dyn MailStore>, Option<Arc<dyn Presence>>), Failure> {
+async fn open_store(config: &Config, env: &Env, bus: Option<Arc<dyn HintBus>>) -> Result<Backend, Failure> {
     let (clock, entropy) = (env.clock.clone(), env.entropy.clone());
     match config.store {
-        StoreKind::Memory => Ok((Arc::new(MemoryStore::new(clock, entropy)), None)),
+        StoreKind::Memory => Ok(Backend::alone(Arc::new(MemoryStore::new(clock, entropy)))),
         StoreKind::Mongodb => {
             let mut options = MongoOptions { bus, ..mongo_options(config, env) };
             options.timing.unsafe_early_commit = acknowledges_early();
@@ -60,13 +55,13 @@ async fn open_store(
             let store = Arc::new(
                 opened.map_err(|e| Failure::failed(format!("{e}; gadwall doctor says what to look at")))?,
             );
-            Ok((store.clone(), Some(store)))
+            Ok(Backend { presence: Some(store.clone()), ..Backend::alone(store) })
         }
         StoreKind::Sled => {
             let options =
                 SledOptions { cache_bytes: config.store_cache_bytes, ..SledOptions::new(clock, entropy) };
             match SledStore::open(&config.data, options) {
-                Ok(store) => Ok((Arc::new(store), None)),
+                Ok(store) => Ok(Backend::alone(Arc::new(store))),
                 Err(e @ OpenError::Held { .. }) => Err(Failure::new(
                     Failure::HELD,
                     format!("{e}; stop that one, or give this one another directory with --data DIR"),

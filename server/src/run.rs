@@ -1,6 +1,7 @@
 //! A running server: everything wired together, started and stopped.
 
 use crate::accounts::{self, AccountRequest};
+use crate::acme::{AlpnAnswers, Keeper, Shelf};
 use crate::auth::{Authenticator, make_credentials, verify};
 use crate::config::{Certificate, Config, Door, PublicDoor};
 use crate::http::{self, Endpoint, HttpConfig};
@@ -67,11 +68,13 @@ pub async fn start(config: Config, backend: Backend, env: Env, net: &dyn Net) ->
     }
     let addresses: Vec<_> = bound.iter().map(|b| (b.0, b.1)).collect();
 
-    let Backend { store, counters, presence } = backend;
-    let tls = certificate(&config)?.map(Arc::new);
+    let Backend { store, counters, documents, presence } = backend;
+    let shelf = Shelf::new(documents);
+    let tls = certificate(&config, &shelf)?.map(Arc::new);
     let secret = store.secret(MESSAGE_IDS, env.entropy.bytes()).await?;
     let services = Arc::new(Services {
         auth: Arc::new(Authenticator::new(store.clone(), counters.clone(), env.clone())),
+        acme: config.acme().map(|_| shelf.clone()),
         message_ids: MessageIds::new(secret),
         maildrops: Arc::default(),
         tls: tls.clone().map(|t| t as Arc<dyn TlsUpgrade>),
@@ -97,6 +100,10 @@ pub async fn start(config: Config, backend: Backend, env: Env, net: &dyn Net) ->
     spawn_listeners(&doors, bound);
 
     let reload = Arc::new(Notify::new());
+    if let (Some(tls), Some(acme)) = (&tls, config.acme()) {
+        let keeper = Keeper::new(acme.clone(), shelf, services.env.clone(), tls.clone());
+        tokio::spawn(until(doors.draining().clone(), keeper.keep()));
+    }
     if let Some(tls) = tls {
         tokio::spawn(until(doors.draining().clone(), tls.watch(reload.clone())));
     }
@@ -151,10 +158,11 @@ impl Running {
     }
 }
 
-fn certificate(config: &Config) -> Result<Option<Tls>, TlsError> {
+fn certificate(config: &Config, shelf: &Shelf) -> Result<Option<Tls>, TlsError> {
     match &config.certificate {
         Certificate::None => Ok(None),
         Certificate::Files { cert, key } => Tls::from_files(cert, key).map(Some),
+        Certificate::Acme(acme) => Tls::ordered(&acme.domains, AlpnAnswers::new(shelf.clone())).map(Some),
         Certificate::SelfSigned => {
             let mut names = vec![config.hostname.clone()];
             names.extend(["localhost", "127.0.0.1", "::1"].map(String::from));

@@ -1,12 +1,13 @@
 //! What every engine is handed.
 
+use crate::acme::Shelf;
 use crate::auth::Authenticator;
 use crate::msgid::MessageIds;
 use crate::net::TlsUpgrade;
 use crate::pop3::Maildrops;
 use gadwall_storage::body::SpoolConfig;
 use gadwall_storage::operate::Presence;
-use gadwall_storage::{Clock, Counters, Entropy, LocalCounters, MailStore, OpId, StoreError};
+use gadwall_storage::{Clock, Counters, Documents, Entropy, LocalCounters, MailStore, OpId, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,14 +64,17 @@ impl Env {
 pub struct Backend {
     pub store: Arc<dyn MailStore>,
     pub counters: Arc<dyn Counters>,
+    /// Certificates and leases.
+    pub documents: Arc<dyn Documents>,
     /// Where it tells other nodes of itself, if there may be any.
     pub presence: Option<Arc<dyn Presence>>,
 }
 
 impl Backend {
     /// One node alone, which counts for itself.
-    pub fn alone(store: Arc<dyn MailStore>) -> Self {
-        Self { store, counters: Arc::new(LocalCounters::default()), presence: None }
+    pub fn alone<S: MailStore + Documents + 'static>(store: Arc<S>) -> Self {
+        let counters = Arc::new(LocalCounters::default());
+        Self { store: store.clone(), counters, documents: store, presence: None }
     }
 }
 
@@ -81,6 +85,8 @@ pub struct Services {
     pub counters: Arc<dyn Counters>,
     pub env: Env,
     pub auth: Arc<Authenticator>,
+    /// Present when certificates are ordered: the answers to the authority's challenges.
+    pub acme: Option<Shelf>,
     pub message_ids: MessageIds,
     /// Which maildrops POP3 sessions have locked.
     pub maildrops: Arc<Maildrops>,

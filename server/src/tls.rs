@@ -1,9 +1,11 @@
-//! TLS with rustls: certificates from files, read again when they change, or self-signed.
+//! TLS with rustls: certificates from files, read again when they change, self-signed, or ordered.
 
+use crate::acme::AlpnAnswers;
+use crate::acme::PROTOCOL;
 use crate::net::{BoxIo, TlsInfo, TlsUpgrade};
 use async_trait::async_trait;
 use rustls::crypto::ring;
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::{Acceptor, ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -11,7 +13,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tokio_rustls::TlsAcceptor;
+use tokio::io::AsyncWriteExt;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
 /// How often certificate files are looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
@@ -26,6 +29,8 @@ pub struct Tls {
     acceptor: TlsAcceptor,
     current: Arc<Current>,
     files: Option<(PathBuf, PathBuf)>,
+    /// Answers an authority that connects to see whether we are who we say.
+    challenges: Option<AlpnAnswers>,
 }
 
 #[derive(Debug)]
@@ -53,6 +58,21 @@ impl Tls {
         Self::serving(read_pair(&cert, &key)?)
     }
 
+    /// Serves what is installed, and until then something that nobody trusts. Answers TLS-ALPN-01.
+    pub fn ordered(names: &[String], challenges: AlpnAnswers) -> Result<Tls, TlsError> {
+        let made = rcgen::generate_simple_self_signed(names.to_vec())
+            .map_err(|e| TlsError(format!("cannot make a certificate for the meantime: {e}")))?;
+        let meantime = parse_pair(&made.cert.pem(), &made.signing_key.serialize_pem())?;
+        Ok(Tls { challenges: Some(challenges), ..Self::serving(meantime)? })
+    }
+
+    /// Serves this from now on.
+    pub fn install(&self, chain_pem: &str, key_pem: &str) -> Result<(), TlsError> {
+        let fresh = Arc::new(parse_pair(chain_pem, key_pem)?);
+        *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+
     fn serving(certified: CertifiedKey) -> Result<Tls, TlsError> {
         let current = Arc::new(Current(RwLock::new(Arc::new(certified))));
         let config = rustls::ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -60,7 +80,7 @@ impl Tls {
             .map_err(|e| TlsError(e.to_string()))?
             .with_no_client_auth()
             .with_cert_resolver(current.clone());
-        Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(config)), current, files: None })
+        Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(config)), current, files: None, challenges: None })
     }
 
     /// Reads the files again; a pair that does not fit together leaves the old one in use.
@@ -111,6 +131,13 @@ fn read_pair(cert: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
         .map_err(|e| TlsError(format!("{} and {} do not fit together: {e}", cert.display(), key.display())))
 }
 
+fn parse_pair(chain_pem: &str, key_pem: &str) -> Result<CertifiedKey, TlsError> {
+    let bad = |e: &dyn std::fmt::Display| TlsError(format!("not a certificate and its key: {e}"));
+    let chain = CertificateDer::pem_slice_iter(chain_pem.as_bytes()).collect::<Result<Vec<_>, _>>();
+    let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|e| bad(&e))?;
+    CertifiedKey::from_der(chain.map_err(|e| bad(&e))?, key, &ring::default_provider()).map_err(|e| bad(&e))
+}
+
 fn make_self_signed(names: &[String], cert: &Path, key: &Path) -> Result<(), TlsError> {
     let made = rcgen::generate_simple_self_signed(names.to_vec())
         .map_err(|e| TlsError(format!("cannot make a self-signed certificate: {e}")))?;
@@ -135,7 +162,18 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 #[async_trait]
 impl TlsUpgrade for Tls {
     async fn accept(&self, io: BoxIo) -> io::Result<(BoxIo, TlsInfo)> {
-        let stream = self.acceptor.accept(io).await?;
+        let stream = match &self.challenges {
+            None => self.acceptor.accept(io).await?,
+            Some(challenges) => {
+                let start = LazyConfigAcceptor::new(Acceptor::default(), io).await?;
+                if let Some(name) = challenged(&start.client_hello()) {
+                    start.into_stream(challenges.handshake(&name).await?).await?.shutdown().await?;
+                    // RFC 8737 §3: the handshake was all there is to it.
+                    return Err(io::Error::other("a challenge, which was answered"));
+                }
+                start.into_stream(self.acceptor.config().clone()).await?
+            }
+        };
         let (_, session) = stream.get_ref();
         let text = |t: Option<String>| t.unwrap_or_else(|| "unknown".into());
         let info = TlsInfo {
@@ -147,6 +185,13 @@ impl TlsUpgrade for Tls {
         };
         Ok((Box::new(stream), info))
     }
+}
+
+/// The name that an authority asks about; `None` for everybody else.
+fn challenged(hello: &ClientHello<'_>) -> Option<String> {
+    let mut offered = hello.alpn()?;
+    let is_authority = offered.next() == Some(PROTOCOL) && offered.next().is_none();
+    is_authority.then(|| hello.server_name().unwrap_or_default().to_owned())
 }
 
 /// `TLSv1_3` as people write it.

@@ -4,7 +4,8 @@ use crate::TurmoilNet;
 use gadwall::config::{Config, Settings};
 use gadwall::run::{self, Running};
 use gadwall::{Backend, Env};
-use gadwall_storage::{MailStore, ManualClock, SeededEntropy};
+use gadwall_storage::memory::MemoryStore;
+use gadwall_storage::{ManualClock, SeededEntropy};
 use std::sync::Arc;
 
 /// Where every simulated node listens: SMTP, IMAP, POP3, HTTP.
@@ -12,7 +13,7 @@ pub const PORTS: [u16; 4] = [1025, 1143, 1110, 8025];
 
 /// What makes a node: its store, its clock and its source of randomness.
 pub struct Node {
-    pub store: Arc<dyn MailStore>,
+    pub store: Arc<MemoryStore>,
     pub clock: Arc<ManualClock>,
     pub seed: u64,
 }

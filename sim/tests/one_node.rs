@@ -14,7 +14,7 @@ type Outcome = Result<(), Box<dyn std::error::Error>>;
 fn run(seed: u64) -> Vec<String> {
     let clock = Arc::new(ManualClock::default());
     let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(seed));
-    let store: Arc<dyn MailStore> = Arc::new(MemoryStore::new(clock.clone(), entropy));
+    let store = Arc::new(MemoryStore::new(clock.clone(), entropy));
     let heard = Arc::new(Mutex::new(Vec::new()));
     let mut sim = turmoil::Builder::new()
         .rng_seed(seed)

@@ -8,6 +8,7 @@ pub mod body;
 mod clock;
 mod cluster;
 pub mod contract;
+mod documents;
 mod error;
 mod hints;
 pub mod memory;
@@ -23,6 +24,7 @@ mod uidset;
 
 pub use clock::{Clock, Entropy, ManualClock, SeededEntropy, SystemClock, SystemEntropy, Timestamp};
 pub use cluster::{Count, Counters, HintBus, LocalCounters, Window};
+pub use documents::{DOCUMENT_LIMIT, Document, Documents};
 pub use error::{Result, StoreError, Subject};
 pub use hints::HintHub;
 pub use model::*;

@@ -392,3 +392,14 @@ async fn ten_thousand_messages_are_one_step() {
     assert_eq!(store.account(at.account).await.unwrap().used_bytes, 0);
     cluster.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn documents_are_kept_for_all_nodes() {
+    let cluster = Cluster::new(2, |_| ()).await;
+    documents(cluster.nodes[0].clone()).await;
+    let seen = cluster.nodes[1].document("cas").await.unwrap().expect("the other node has written it");
+    let next = cluster.nodes[1].replace_document("cas", seen.version, b"three").await.unwrap();
+    assert_eq!(next, Some(seen.version + 1));
+    assert_eq!(cluster.nodes[0].replace_document("cas", seen.version, b"late").await, Ok(None));
+    drop_database(&cluster.options).await.unwrap();
+}

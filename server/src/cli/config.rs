@@ -21,6 +21,9 @@ pub fn check(config: &Config) {
     say(&match &config.certificate {
         Certificate::None => "  TLS       none: STARTTLS is not offered".into(),
         Certificate::SelfSigned => "  TLS       self-signed".into(),
+        Certificate::Acme(acme) => {
+            format!("  TLS       for {}, from {}", acme.domains.join(", "), acme.directory)
+        }
         Certificate::Files { cert, key } => format!("  TLS       {} and {}", cert.display(), key.display()),
     });
     say(&format!("  accounts  {}, for {}", config.defaults.domain, span(config.defaults.lifetime)));

@@ -1,4 +1,4 @@
-//! Addresses and networks, as one names those whose word counts.
+//! Lists of names, and of addresses and networks whose word counts.
 
 use serde::{Deserialize, Deserializer};
 use std::net::IpAddr;
@@ -14,6 +14,13 @@ pub struct Network {
 /// Several. Written as a list, or in one text with commas.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Networks(pub Vec<Network>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ListOrText {
+    List(Vec<String>),
+    Text(String),
+}
 
 impl Network {
     fn contains(&self, address: IpAddr) -> bool {
@@ -76,17 +83,32 @@ impl FromIterator<Network> for Networks {
 
 impl<'de> Deserialize<'de> for Networks {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Form {
-            List(Vec<String>),
-            Text(String),
-        }
-        let parsed = match Form::deserialize(d)? {
-            Form::List(list) => list.iter().map(|one| one.parse()).collect(),
-            Form::Text(text) => text.parse(),
+        let parsed = match ListOrText::deserialize(d)? {
+            ListOrText::List(list) => list.iter().map(|one| one.parse()).collect(),
+            ListOrText::Text(text) => text.parse(),
         };
         parsed.map_err(serde::de::Error::custom)
+    }
+}
+
+/// Names. Written as a list, or in one text with commas.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names(pub Vec<String>);
+
+impl FromStr for Names {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Names(text.split(',').map(str::trim).filter(|one| !one.is_empty()).map(str::to_owned).collect()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Ok(match ListOrText::deserialize(d)? {
+            ListOrText::List(list) => Names(list),
+            ListOrText::Text(text) => text.parse().unwrap_or_else(|e| match e {}),
+        })
     }
 }
 

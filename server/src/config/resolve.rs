@@ -3,6 +3,7 @@
 use super::{ConfigError, ListenOn, LogFormat, Networks, PublicDoor, Settings, StoreKind};
 use crate::Limits;
 use crate::accounts::AccountDefaults;
+use crate::acme::{AcmeConfig, Challenge, LETS_ENCRYPT};
 use gadwall_storage::redis::RedisUrl;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -81,20 +82,33 @@ impl Door {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Certificate {
     None,
-    Files { cert: PathBuf, key: PathBuf },
+    Files {
+        cert: PathBuf,
+        key: PathBuf,
+    },
     SelfSigned,
+    /// Ordered from an authority.
+    Acme(AcmeConfig),
 }
 
 impl Config {
+    /// What is ordered, if anything is.
+    pub fn acme(&self) -> Option<&AcmeConfig> {
+        match &self.certificate {
+            Certificate::Acme(acme) => Some(acme),
+            _ => None,
+        }
+    }
+
     /// Fills in what was not said and refuses what cannot be.
     pub fn resolve(s: Settings) -> Result<Config, ConfigError> {
         let doors = doors(&s);
-        let certificate = certificate(&s)?;
+        let certificate = certificate(&s, &doors)?;
         if let Some((door, _)) = doors.iter().find(|(d, _)| d.is_implicit_tls())
             && certificate == Certificate::None
         {
             return Err(ConfigError(format!(
-                "{} needs a certificate: give tls-cert and tls-key, or tls-self-signed",
+                "{} needs a certificate: give tls-cert and tls-key, acme-domains, or tls-self-signed",
                 door.name()
             )));
         }
@@ -160,7 +174,15 @@ fn doors(s: &Settings) -> Vec<(Door, SocketAddr)> {
     .collect()
 }
 
-fn certificate(s: &Settings) -> Result<Certificate, ConfigError> {
+fn certificate(s: &Settings, doors: &[(Door, SocketAddr)]) -> Result<Certificate, ConfigError> {
+    if let Some(domains) = s.acme_domains.as_ref().filter(|domains| !domains.0.is_empty()) {
+        if s.tls_cert.is_some() || s.tls_self_signed == Some(true) {
+            return Err(ConfigError(
+                "acme-domains orders a certificate: leave out tls-cert and tls-self-signed".into(),
+            ));
+        }
+        return acme(s, &domains.0, doors).map(Certificate::Acme);
+    }
     match (&s.tls_cert, &s.tls_key, s.tls_self_signed.unwrap_or(false)) {
         (Some(cert), Some(key), _) => Ok(Certificate::Files { cert: cert.clone(), key: key.clone() }),
         (None, None, true) => Ok(Certificate::SelfSigned),
@@ -168,6 +190,44 @@ fn certificate(s: &Settings) -> Result<Certificate, ConfigError> {
         (Some(_), None, _) => Err(ConfigError("tls-cert is set, but tls-key is not".into())),
         (None, Some(_), _) => Err(ConfigError("tls-key is set, but tls-cert is not".into())),
     }
+}
+
+fn acme(s: &Settings, domains: &[String], doors: &[(Door, SocketAddr)]) -> Result<AcmeConfig, ConfigError> {
+    let domain = |name: &String| {
+        let probe = gadwall_storage::Address::parse(&format!("a@{name}"));
+        probe
+            .map(|a| a.domain().to_owned())
+            .map_err(|_| ConfigError(format!("acme-domains: {name:?} is not a domain")))
+    };
+    let listens = |door| doors.iter().any(|(d, _)| *d == door);
+    let challenge = s.acme_challenge.unwrap_or(if listens(Door::Http) {
+        Challenge::Http01
+    } else {
+        Challenge::TlsAlpn01
+    });
+    let door = match challenge {
+        Challenge::Http01 => Door::Http,
+        Challenge::TlsAlpn01 => Door::Https,
+    };
+    if !listens(door) {
+        return Err(ConfigError(format!(
+            "acme-domains: the authority asks over {0}: turn {0} on",
+            door.name()
+        )));
+    }
+    if s.store == Some(StoreKind::Memory) && s.acme_directory.is_none() {
+        let why = "acme-domains: a store in memory keeps no certificate, and authorities don't issue one at every start";
+        return Err(ConfigError(why.into()));
+    }
+    let retry = s.acme_retry.and_then(|span| span.0).unwrap_or(Duration::from_secs(3600));
+    Ok(AcmeConfig {
+        domains: domains.iter().map(domain).collect::<Result<_, _>>()?,
+        email: s.acme_email.clone(),
+        directory: s.acme_directory.clone().unwrap_or_else(|| LETS_ENCRYPT.into()),
+        ca_root: s.acme_ca_root.clone(),
+        challenge,
+        retry: retry.max(Duration::from_secs(1)),
+    })
 }
 
 fn account_defaults(s: &Settings) -> Result<AccountDefaults, ConfigError> {
@@ -248,6 +308,29 @@ mod tests {
         assert!(e.contains("imaps") && e.contains("tls-cert"), "{e}");
         assert!(Config::resolve(settings("imaps = 993\ntls-self-signed = true")).is_ok());
         assert!(Config::resolve(settings("tls-cert = \"a\"")).is_err());
+    }
+
+    #[test]
+    fn what_is_ordered_has_names_and_a_door_for_the_authority() {
+        let resolve = |toml: &str| Config::resolve(settings(toml));
+        let config =
+            resolve("imaps = 993\nacme-domains = [\"Mail.Example.org\", \"b.example.org\"]").unwrap();
+        let acme = config.acme().unwrap();
+        assert_eq!(acme.domains, ["mail.example.org", "b.example.org"]);
+        assert_eq!((acme.challenge, acme.directory.as_str()), (Challenge::Http01, LETS_ENCRYPT));
+        assert!(acme.retry >= Duration::from_secs(3600), "the authority's limits are by the hour");
+        let only_tls = resolve("http = \"off\"\nhttps = 443\nacme-domains = \"a.example\"").unwrap();
+        assert_eq!(only_tls.acme().map(|a| a.challenge), Some(Challenge::TlsAlpn01));
+        for (wrong, way_out) in [
+            ("http = \"off\"", "turn https on"),
+            ("acme-challenge = \"tls-alpn-01\"", "turn https on"),
+            ("tls-self-signed = true", "leave out"),
+            ("store = \"memory\"", "in memory"),
+        ] {
+            let e = resolve(&format!("acme-domains = \"a.example\"\n{wrong}")).unwrap_err().0;
+            assert!(e.contains(way_out), "{wrong}: {e}");
+        }
+        assert!(resolve("acme-domains = \"not a domain\"").unwrap_err().0.contains("not a domain"));
     }
 
     #[test]

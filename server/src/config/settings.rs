@@ -1,7 +1,8 @@
 //! What can be said: every field is a flag (`--smtp`), an environment variable (`GADWALL_SMTP`) and a key of
 //! the configuration file (`smtp = ...`). A flag wins over the environment, which wins over the file.
 
-use super::{ByteSize, ListenOn, Networks, PublicDoor, Span};
+use super::{ByteSize, ListenOn, Names, Networks, PublicDoor, Span};
+use crate::acme::Challenge;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -113,6 +114,25 @@ settings! {
     /// Make a self-signed certificate when none is given. Clients that check certificates will refuse STARTTLS.
     #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     tls_self_signed: bool, "GADWALL_TLS_SELF_SIGNED";
+
+    /// Names to order a certificate for, by ACME
+    #[arg(value_name = "NAME,NAME")]
+    acme_domains: Names, "GADWALL_ACME_DOMAINS";
+    /// Whom the authority may write to
+    #[arg(value_name = "ADDRESS")]
+    acme_email: String, "GADWALL_ACME_EMAIL";
+    /// The authority's directory [default: Let's Encrypt]
+    #[arg(value_name = "URL")]
+    acme_directory: String, "GADWALL_ACME_DIRECTORY";
+    /// How it sees that the names are ours: http-01 (on port 80) or tls-alpn-01 (on port 443) [default: http-01]
+    #[arg(value_name = "KIND")]
+    acme_challenge: Challenge, "GADWALL_ACME_CHALLENGE";
+    /// Certificate to trust when asking it, PEM [default: the system's]
+    #[arg(value_name = "FILE")]
+    acme_ca_root: PathBuf, "GADWALL_ACME_CA_ROOT";
+    /// Wait after a failed order, twice as long after each further one [default: 1h]
+    #[arg(value_name = "SPAN")]
+    acme_retry: Span, "GADWALL_ACME_RETRY";
 
     /// Let any or no SMTP credentials deliver into one default account
     #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]

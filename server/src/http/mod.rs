@@ -22,6 +22,7 @@ mod stall;
 mod token;
 mod view;
 mod web;
+mod well_known;
 
 pub use config::{Endpoint, HttpConfig};
 pub use router::router;

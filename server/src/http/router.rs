@@ -2,7 +2,7 @@
 
 use super::app::{App, Shared};
 use super::error::ApiError;
-use super::{HttpConfig, api, csrf, ethereal, health, web};
+use super::{HttpConfig, api, csrf, ethereal, health, web, well_known};
 use crate::Services;
 use axum::Router;
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -32,6 +32,7 @@ fn basics() -> Router<Shared> {
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/user", post(ethereal::create))
+        .route("/.well-known/acme-challenge/{token}", get(well_known::acme_challenge))
 }
 
 /// The `Allow` header is axum's to add.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods)] // Tests live on real sockets.
 
+mod acme;
 mod chromium;
 mod cli;
 mod crash;

@@ -9,6 +9,7 @@
 mod backend;
 pub mod claims;
 mod client;
+mod documents;
 pub mod faults;
 mod snapshot;
 mod suite;
@@ -16,6 +17,7 @@ mod world;
 
 pub use backend::{Backend, Instance, MemoryBackend};
 pub use client::Client;
+pub use documents::documents;
 pub use snapshot::{AccountSnapshot, MailboxSnapshot};
 pub use suite::{Claim, all_claims, check, run};
 pub use world::*;

@@ -12,6 +12,7 @@
 //! It deliberately knows nothing of disks, chunks and compression: a body is held as it was staged.
 
 mod directory;
+mod documents;
 mod feed;
 mod limits;
 mod mailboxes;

@@ -15,6 +15,7 @@ pub(super) struct State {
     pub mailboxes: BTreeMap<MailboxId, MailboxState>,
     pub operations: BTreeMap<OpId, Operation>,
     pub secrets: BTreeMap<String, [u8; 32]>,
+    pub documents: BTreeMap<String, Document>,
     /// Events by UTC day.
     pub days: BTreeMap<u32, DayStats>,
     pub appended_total: u64,

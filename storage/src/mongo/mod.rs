@@ -12,6 +12,7 @@ mod content;
 mod db;
 mod directory;
 mod doc;
+mod documents;
 mod examine;
 mod fail;
 mod feed;

@@ -26,9 +26,11 @@ pub const SECRETS: &str = "secrets";
 pub const LEASES: &str = "leases";
 /// The highest UIDVALIDITY among accounts that have gone, by a hash of the address.
 pub const UIDVALIDITIES: &str = "uidvalidities";
+/// Small named values: certificates, leases.
+pub const DOCUMENTS: &str = "documents";
 pub const META: &str = "meta";
 
-const ALL: [&str; 19] = [
+const ALL: [&str; 20] = [
     ACCOUNTS,
     ADDRESSES,
     SUBSCRIPTIONS,
@@ -47,6 +49,7 @@ const ALL: [&str; 19] = [
     SECRETS,
     LEASES,
     UIDVALIDITIES,
+    DOCUMENTS,
     META,
 ];
 

@@ -208,6 +208,10 @@ pub fn secret(name: &str) -> Vec<u8> {
     join(b'q', &[name.as_bytes()])
 }
 
+pub fn document(name: &str) -> Vec<u8> {
+    join(b'Q', &[name.as_bytes()])
+}
+
 /// A mailbox that is gone for its user, whose rows have not been taken away yet.
 pub fn purge(mailbox: MailboxId) -> Vec<u8> {
     join(b'z', &[&mailbox.0])

@@ -10,6 +10,7 @@ mod audit;
 mod content;
 mod db;
 mod directory;
+mod documents;
 mod feed;
 mod keys;
 mod look;

@@ -32,8 +32,24 @@ pub fn examine(config: &Config, now: Timestamp) -> Option<Finding> {
             "give tls-cert and tls-key of a certificate that they trust",
         ),
         Certificate::SelfSigned => Finding::ok(WHAT, "self-signed"),
+        Certificate::Acme(acme) => ordered(&acme.domains, &names(config)),
         Certificate::Files { cert, key } => files(cert, key, &names(config), now),
     })
+}
+
+/// A certificate that the server orders itself: whether it is for the names that clients use.
+fn ordered(domains: &[String], names: &[String]) -> Finding {
+    match names.iter().find(|name| !domains.contains(name)) {
+        Some(name) => Finding::fail(
+            WHAT,
+            format!(
+                "ordered by ACME for {}, not for {name}, which clients are told to connect to",
+                domains.join(", ")
+            ),
+            "add the name to acme-domains",
+        ),
+        None => Finding::ok(WHAT, format!("ordered by ACME for {}", domains.join(", "))),
+    }
 }
 
 /// What clients are told to connect to.
