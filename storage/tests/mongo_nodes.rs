@@ -401,5 +401,5 @@ async fn documents_are_kept_for_all_nodes() {
     let next = cluster.nodes[1].replace_document("cas", seen.version, b"three").await.unwrap();
     assert_eq!(next, Some(seen.version + 1));
     assert_eq!(cluster.nodes[0].replace_document("cas", seen.version, b"late").await, Ok(None));
-    drop_database(&cluster.options).await.unwrap();
+    cluster.end().await;
 }

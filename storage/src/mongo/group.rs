@@ -76,7 +76,11 @@ async fn bring_to_an_end(
             },
         };
         tracing::debug!(%error, in_doubt, "a transaction is run again");
-        if !patience.wait(&*shared.entropy).await {
+        let goes_on = match error.kind {
+            Kind::Transient => patience.wait_for_turn(&*shared.entropy).await,
+            _ => patience.wait(&*shared.entropy).await,
+        };
+        if !goes_on {
             return Err(unavailable(&error, in_doubt));
         }
     }

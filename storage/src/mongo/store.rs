@@ -164,6 +164,8 @@ pub struct Patience {
 
 const FIRST_PAUSE: Duration = Duration::from_millis(4);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// Longest between two tries for what another node has taken, which is for milliseconds each time.
+const LONGEST_TURN: Duration = Duration::from_millis(40);
 
 impl Patience {
     pub fn new(deadline: Duration) -> Self {
@@ -176,6 +178,13 @@ impl Patience {
 
     pub fn is_over(&self) -> bool {
         Instant::now() >= self.until
+    }
+
+    /// As [`Self::wait`], for what others are using. The others ask for it again at once: whoever asked seldom, because
+    /// it has asked in vain so often, would get it last.
+    pub async fn wait_for_turn(&mut self, entropy: &dyn Entropy) -> bool {
+        self.pause = self.pause.min(LONGEST_TURN);
+        self.wait(entropy).await
     }
 
     /// Waits, longer each time and never as long as the next one; `false` once it is over.
@@ -248,4 +257,21 @@ pub async fn drop_database(uri: &str, database: &str) -> Result<(), OpenError> {
     let failed = |e: DbError| OpenError { address: without_credentials(uri), reason: e.to_string() };
     let db = Db::connect(uri, database, &super::db::Settings::default()).await.map_err(failed)?;
     db.drop_database().await.map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SeededEntropy;
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_for_a_turn_keeps_asking_often() {
+        let entropy = SeededEntropy::new(1);
+        let began = Instant::now();
+        let mut patience = Patience::new(Duration::from_secs(60));
+        for _ in 0..100 {
+            assert!(patience.wait_for_turn(&entropy).await);
+        }
+        assert!(began.elapsed() < LONGEST_TURN * 150, "{:?}", began.elapsed());
+    }
 }
