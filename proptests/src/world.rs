@@ -53,6 +53,7 @@ impl World {
         let services = Services {
             auth: Arc::new(Authenticator::new(store.clone(), counters.clone(), env.clone())),
             counters,
+            acme: None,
             message_ids: MessageIds::new([7; 32]),
             maildrops: Arc::default(),
             tls: None,
