@@ -220,6 +220,35 @@ async fn a_bus_carries_hints_and_when_it_fails_nodes_look() {
     cluster.end().await;
 }
 
+/// A bus that takes everything and carries nothing, as when a node dies between its commit and its hint.
+struct DeafBus(broadcast::Sender<Hint>);
+
+#[async_trait]
+impl HintBus for DeafBus {
+    fn publish(&self, _: Hint) {}
+
+    fn subscribe(&self) -> broadcast::Receiver<Hint> {
+        self.0.subscribe()
+    }
+
+    fn is_up(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hint_that_was_lost_on_a_bus_that_works_is_made_up_for() {
+    let bus = Arc::new(DeafBus(broadcast::channel(64).0));
+    let cluster = Cluster::new(2, |options| options.bus = Some(bus.clone())).await;
+    let at = cluster.inbox("ann").await;
+    let mut hints = cluster.nodes[1].hints(at.account);
+    cluster.nodes[0].append(cluster.op(), at, vec![message(b"x")]).await.unwrap();
+    hears(&mut hints, at, 2).await;
+    cluster.nodes[0].append(cluster.op(), at, vec![message(b"x")]).await.unwrap();
+    hears(&mut hints, at, 3).await;
+    cluster.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_a_newer_program_has_used_is_refused() {
     let cluster = Cluster::new(1, |_| ()).await;

@@ -55,7 +55,7 @@ struct Outcome {
 fn power_cut_loses_nothing_acknowledged() {
     let kind = Kind::Mixed;
     let test = "power_cut_loses_nothing_acknowledged";
-    let scenario = Scenario { test, kind, owners: 6, lives: 5, steps: 150, cuts: Cuts::Some(40), sync: true };
+    let scenario = Scenario { test, kind, owners: 6, lives: 6, steps: 200, cuts: Cuts::Some(40), sync: true };
     if let Some(seen) = assert_no_loss(&scenario) {
         assert!(seen.segments > 12 && seen.dead_segments > 0 && seen.index_len > 8 << 20, "{seen:?}");
     }
