@@ -138,7 +138,13 @@ impl Segments {
             state.tickets.values().copied().min().map_or(current, |ticket| ticket.min(current))
         };
         let closed = numbers(&self.directory)?.into_iter().filter(|n| *n < first_open);
-        closed.map(|n| Ok((n, std::fs::metadata(self.path(n))?.len()))).collect()
+        let lengths = closed.map(|n| match std::fs::metadata(self.path(n)) {
+            Ok(found) => Ok(Some((n, found.len()))),
+            // A commit has deleted it since it was listed.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        });
+        lengths.filter_map(Result::transpose).collect()
     }
 
     /// Closes the segment that is being written to once it is half full, so that it can be looked at by the sweep.
