@@ -1,13 +1,10 @@
 //! `gadwall doctor` and `gadwall cluster` as operators use them.
 
+use crate::backing::{Redis, mongodb};
 use crate::harness::{Gadwall, Said, binary, run};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
-
-/// As the backend's own tests start it.
-#[path = "../../../storage/tests/mongodb/mod.rs"]
-mod mongodb;
 
 const OFF: [&str; 6] = ["--imap", "off", "--pop3", "off", "--http", "off"];
 
@@ -95,44 +92,6 @@ fn a_store_of_one_node_is_no_cluster() {
     }
 }
 
-/// Debian's redis-server, on a port of its own; killed with the test.
-struct Redis(std::process::Child, u16);
-
-impl Redis {
-    fn start() -> Redis {
-        loop {
-            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-            let port = listener.local_addr().expect("an address").port();
-            drop(listener);
-            let args = [
-                "--port",
-                &port.to_string(),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--requirepass",
-                "hunter2",
-            ];
-            let child = Command::new("redis-server").args(args).stdout(std::process::Stdio::null()).spawn();
-            let mut redis = Redis(child.expect("it is installed"), port);
-            while redis.0.try_wait().expect("it is a child").is_none() {
-                if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                    return redis;
-                }
-                std::thread::sleep(std::time::Duration::from_millis(10));
-            }
-        }
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Settings of nodes on one database of their own.
 struct Shared {
     args: Vec<String>,
@@ -144,7 +103,7 @@ impl Shared {
     fn new() -> Shared {
         let redis = Redis::start();
         let (uri, database) = (mongodb::uri(), mongodb::database_name());
-        let url = format!("redis://:hunter2@127.0.0.1:{}", redis.1);
+        let url = redis.url();
         let args =
             ["--store", "mongodb", "--mongodb-uri", &uri, "--mongodb-database", &database, "--redis", &url];
         let args = args.map(str::to_owned).to_vec();

@@ -3,8 +3,10 @@
 #![allow(clippy::disallowed_methods)] // Tests live on real sockets.
 
 mod acme;
+mod backing;
 mod chromium;
 mod cli;
+mod cluster;
 mod crash;
 mod curl;
 mod deploy;
