@@ -8,6 +8,7 @@ use crate::http::{self, Endpoint, HttpConfig};
 use crate::listen::Doors;
 use crate::msgid::MessageIds;
 use crate::net::{Listener, Net, TlsUpgrade};
+use crate::pop3::Maildrops;
 use crate::presence::Announcer;
 use crate::tls::{Tls, TlsError};
 use crate::{Backend, Env, Services};
@@ -69,6 +70,10 @@ pub async fn start(config: Config, backend: Backend, env: Env, net: &dyn Net) ->
     let addresses: Vec<_> = bound.iter().map(|b| (b.0, b.1)).collect();
 
     let Backend { store, counters, documents, presence } = backend;
+    let maildrops = match &presence {
+        Some(_) => Maildrops::shared(documents.clone(), env.clone()),
+        None => Maildrops::default(),
+    };
     let shelf = Shelf::new(documents);
     let tls = certificate(&config, &shelf)?.map(Arc::new);
     let secret = store.secret(MESSAGE_IDS, env.entropy.bytes()).await?;
@@ -76,7 +81,7 @@ pub async fn start(config: Config, backend: Backend, env: Env, net: &dyn Net) ->
         auth: Arc::new(Authenticator::new(store.clone(), counters.clone(), env.clone())),
         acme: config.acme().map(|_| shelf.clone()),
         message_ids: MessageIds::new(secret),
-        maildrops: Arc::default(),
+        maildrops: Arc::new(maildrops),
         tls: tls.clone().map(|t| t as Arc<dyn TlsUpgrade>),
         spool: SpoolConfig {
             message_limit_bytes: config.limits.message_bytes,

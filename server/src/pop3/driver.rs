@@ -39,6 +39,7 @@ pub async fn serve(conn: Conn, services: Arc<Services>) {
     if let Err(e) = driver.run().await {
         tracing::debug!(error = %e, "connection ended");
     }
+    driver.session.end().await;
 }
 
 struct Driver {

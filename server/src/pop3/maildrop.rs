@@ -1,8 +1,10 @@
 //! Maildrops: which are in use, and what one session sees of its own. Knows no response texts.
 
+use super::lease::{Lease, Leaser};
+use crate::Env;
 use gadwall_storage::{
-    AccountId, MailStore, MailboxName, MailboxRef, MessageQuery, OpId, StoreError, Uid, UidSet, UidValidity,
-    Which,
+    AccountId, Documents, MailStore, MailboxName, MailboxRef, MessageQuery, OpId, StoreError, Uid, UidSet,
+    UidValidity, Which,
 };
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,18 +12,35 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// How many messages are asked of the store at a time.
 const PAGE: usize = 1000;
 
-/// The maildrops open in this process. RFC 1939 §4: one session has exclusive access.
-///
-/// Sessions on other nodes are not known here. Nothing is lost by that: a message they delete is missing when it is
-/// retrieved, and deleting one twice deletes it once.
+/// The maildrops that are open. RFC 1939 §4: one session has exclusive access.
 #[derive(Debug, Default)]
-pub struct Maildrops(Mutex<BTreeSet<AccountId>>);
+pub struct Maildrops {
+    /// In this process.
+    open: Mutex<BTreeSet<AccountId>>,
+    /// Present when other nodes may have sessions too.
+    leaser: Option<Leaser>,
+}
 
 impl Maildrops {
+    /// Of a node whose store others work on as well.
+    pub fn shared(documents: Arc<dyn Documents>, env: Env) -> Self {
+        Self { open: Mutex::default(), leaser: Some(Leaser::new(documents, env)) }
+    }
+
     /// Takes the lock of an account's maildrop; `None` when another session has it. Dropping it gives it back.
-    pub fn lock(self: &Arc<Self>, account: AccountId) -> Option<MaildropLock> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        open.insert(account).then(|| MaildropLock { maildrops: self.clone(), account })
+    pub async fn lock(self: &Arc<Self>, account: AccountId) -> Result<Option<MaildropLock>, StoreError> {
+        let is_free = self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(account);
+        if !is_free {
+            return Ok(None);
+        }
+        let mut lock = MaildropLock { maildrops: self.clone(), account, lease: None };
+        if let Some(leaser) = &self.leaser {
+            lock.lease = leaser.take(account).await?;
+            if lock.lease.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(lock))
     }
 }
 
@@ -30,11 +49,21 @@ impl Maildrops {
 pub struct MaildropLock {
     maildrops: Arc<Maildrops>,
     account: AccountId,
+    lease: Option<Lease>,
+}
+
+impl MaildropLock {
+    /// Gives it back, and waits until other nodes can see that.
+    pub async fn release(mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.end().await;
+        }
+    }
 }
 
 impl Drop for MaildropLock {
     fn drop(&mut self) {
-        self.maildrops.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.account);
+        self.maildrops.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.account);
     }
 }
 
@@ -44,7 +73,7 @@ pub struct Maildrop {
     pub at: MailboxRef,
     uidvalidity: UidValidity,
     messages: Vec<Entry>,
-    _lock: MaildropLock,
+    lock: MaildropLock,
 }
 
 /// One message.
@@ -81,7 +110,7 @@ impl Maildrop {
             from = page.last().and_then(|last| last.uid.next());
             messages.extend(page.iter().map(|m| Entry { uid: m.uid, size: m.size, deleted: false }));
         }
-        Ok(Self { at, uidvalidity: inbox.uidvalidity, messages, _lock: lock })
+        Ok(Self { at, uidvalidity: inbox.uidvalidity, messages, lock })
     }
 
     /// The message of that number, unless it is marked as deleted.
@@ -140,6 +169,11 @@ impl Maildrop {
             Err(StoreError::NotFound(_)) => Ok(0),
             Err(e) => Err(e),
         }
+    }
+
+    /// Gives the maildrop back, so that another session may have it.
+    pub async fn release(self) {
+        self.lock.release().await;
     }
 
     fn index(&self, number: u64) -> Option<usize> {

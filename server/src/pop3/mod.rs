@@ -8,6 +8,7 @@
 mod command;
 mod decode;
 mod driver;
+mod lease;
 mod maildrop;
 mod reply;
 mod session;

@@ -71,7 +71,7 @@ fn dial(server: &Gadwall, door: &str) -> BufReader<TcpStream> {
 fn say(io: &mut BufReader<TcpStream>, line: &str, wanted: &str) -> String {
     io.get_mut().write_all(line.as_bytes()).expect("it is sent");
     let mut answer = String::new();
-    while !answer.starts_with(wanted) {
+    while answer.is_empty() || !answer.starts_with(wanted) {
         answer.clear();
         assert_ne!(io.read_line(&mut answer).expect("it is answered"), 0, "{line}: no {wanted}");
     }
@@ -99,6 +99,14 @@ fn imap(server: &Gadwall, account: &Account) -> BufReader<TcpStream> {
     say(&mut io, &format!("a LOGIN {} {}\r\n", account.user, account.pass), "a OK");
     say(&mut io, "b SELECT INBOX\r\n", "b OK");
     io
+}
+
+/// Logs in by POP3: what is answered, and the session.
+fn pop3(server: &Gadwall, account: &Account) -> (String, BufReader<TcpStream>) {
+    let mut io = dial(server, "pop3");
+    say(&mut io, "", "+OK");
+    say(&mut io, &format!("USER {}\r\n", account.user), "+OK");
+    (say(&mut io, &format!("PASS {}\r\n", account.pass), ""), io)
 }
 
 /// Logs in to the pages: the session's `Cookie` header.
@@ -191,11 +199,8 @@ fn an_account_made_on_one_node_is_everybodys() {
     assert_eq!(there.summaries("INBOX").len(), 2);
     let mut io = imap(b, &account);
     assert_eq!(say(&mut io, "c SEARCH ALL\r\n", "* SEARCH").trim(), "* SEARCH 1 2");
-    let mut io = dial(b, "pop3");
-    say(&mut io, "", "+OK");
-    say(&mut io, &format!("USER {}\r\n", account.user), "+OK");
-    let maildrop = say(&mut io, &format!("PASS {}\r\n", account.pass), "+OK");
-    assert!(maildrop.contains("2 messages"), "{maildrop}");
+    let (maildrop, _) = pop3(b, &account);
+    assert!(maildrop.contains("+OK maildrop has 2 messages"), "{maildrop}");
     // What one node has signed opens at the other.
     let summary = &Mail::of(a, &account).summaries("INBOX")[0];
     let page = format!("/message/{}", summary["msgid"].as_str().expect("a MSGID"));
@@ -205,6 +210,24 @@ fn an_account_made_on_one_node_is_everybodys() {
     assert!(status == 200 && list.contains("by the second"), "{status}: {list}");
     let (status, _) = b.http_any("GET", "/messages", &[&format!("{cookie}x")], "");
     assert_eq!(status, 303, "a cookie that no node made");
+}
+
+#[test]
+fn a_maildrop_that_is_open_at_one_node_is_in_use_at_the_other() {
+    let Pair { a, b, _database } = &Pair::start(None);
+    let account = a.account();
+    let (opened, mut io) = pop3(a, &account);
+    assert!(opened.starts_with("+OK"), "{opened}");
+    let (refused, _) = pop3(b, &account);
+    assert!(refused.starts_with("-ERR [IN-USE]"), "{refused}");
+    // Whoever has left has left everywhere.
+    say(&mut io, "QUIT\r\n", "+OK");
+    let (opened, io) = pop3(b, &account);
+    assert!(opened.starts_with("+OK"), "{opened}");
+    assert!(pop3(a, &account).0.starts_with("-ERR [IN-USE]"));
+    // One that was cut off is gone once its node has noticed.
+    drop(io);
+    until("the maildrop to be free", || pop3(a, &account).0.starts_with("+OK"));
 }
 
 /// The status of a request with such a password.

@@ -104,11 +104,13 @@ impl Session {
     /// Takes the maildrop of an account that has proven who it is.
     async fn open(&mut self, account: Box<Account>) -> Reply {
         self.state = START;
-        let Some(lock) = self.services.maildrops.lock(account.id) else {
-            return Reply::Err(
-                Some(Code::InUse),
-                "another POP3 session has this maildrop, try again when it has ended".into(),
-            );
+        let lock = match self.services.maildrops.lock(account.id).await {
+            Ok(Some(lock)) => lock,
+            Ok(None) => {
+                let why = "another POP3 session has this maildrop, try again when it has ended";
+                return Reply::Err(Some(Code::InUse), why.into());
+            }
+            Err(e) => return Reply::store(&e),
         };
         match Maildrop::open(&*self.services.store, lock).await {
             Ok(maildrop) => {

@@ -77,6 +77,13 @@ impl Session {
         matches!(self.state, State::Transaction { .. })
     }
 
+    /// The connection has ended, however it did.
+    pub async fn end(&mut self) {
+        if let State::Transaction { maildrop, .. } = std::mem::replace(&mut self.state, State::Over) {
+            maildrop.release().await;
+        }
+    }
+
     /// Executes one command line.
     pub async fn line(&mut self, line: &[u8]) -> (Reply, Next) {
         let answer = match Command::parse(line) {
@@ -149,11 +156,13 @@ impl Session {
 
     /// RFC 1939 §6. The answer promises that what was marked is gone, so it waits for the store.
     async fn quit(&mut self) -> Reply {
-        // The maildrop is given back on return, before the client hears of it and comes again.
         let State::Transaction { maildrop, .. } = std::mem::replace(&mut self.state, State::Over) else {
             return Reply::ok("goodbye");
         };
-        match maildrop.update(&*self.services.store, self.services.env.op()).await {
+        let updated = maildrop.update(&*self.services.store, self.services.env.op()).await;
+        // Before the client hears of it and comes again.
+        maildrop.release().await;
+        match updated {
             Ok(0) => Reply::ok("goodbye"),
             Ok(1) => Reply::ok("1 message deleted, goodbye"),
             Ok(count) => Reply::ok(format!("{count} messages deleted, goodbye")),
