@@ -103,6 +103,16 @@ impl Imap {
         self.read_line().await.map(|_| ())
     }
 
+    /// Waits for a response that has this in it.
+    pub async fn heard_of(&mut self, what: &str) -> io::Result<()> {
+        loop {
+            self.read_line().await?;
+            if String::from_utf8_lossy(&self.line).contains(what) {
+                return Ok(());
+            }
+        }
+    }
+
     async fn read_line(&mut self) -> io::Result<usize> {
         self.line.clear();
         match self.io.read_until(b'\n', &mut self.line).await? {

@@ -60,9 +60,21 @@ pub async fn send(
     count: usize,
     size: usize,
 ) -> io::Result<Burst> {
+    send_through(&[server], accounts, connections, count, size).await
+}
+
+/// The same, the servers taking turns too.
+pub async fn send_through(
+    servers: &[&Server],
+    accounts: &[Account],
+    connections: usize,
+    count: usize,
+    size: usize,
+) -> io::Result<Burst> {
     let next = Arc::new(AtomicUsize::new(0));
     let mut senders = Vec::new();
     for i in 0..connections {
+        let server = servers[i % servers.len()];
         let smtp = Smtp::login(server.port("smtp"), &accounts[i % accounts.len()]).await?;
         senders.push(smtp);
     }

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods)] // A load generator lives in real time and on real sockets.
 
 mod client;
+mod cluster;
 mod load;
 mod report;
 mod scenario;
@@ -42,9 +43,11 @@ enum Scenario {
     Many(scenario::many::Args),
     /// Time from start to ready
     Startup(scenario::startup::Args),
+    /// Nodes on one MongoDB, beside the bare database
+    Cluster(scenario::cluster::Args),
     /// Message bodies in the database or in files beside it
     Placement(scenario::placement::Args),
-    /// Everything but placement with its defaults
+    /// Everything of one node but placement with its defaults
     All,
 }
 
@@ -71,12 +74,16 @@ fn fail(why: &str) -> ExitCode {
 
 async fn run(scenario: &Scenario, place: &server::Place) -> std::io::Result<report::Report> {
     let mut report = report::Report::new(place)?;
+    if !matches!(scenario, Scenario::Cluster(_)) {
+        report.condition("sled store, group commit");
+    }
     match scenario {
         Scenario::Ingest(args) => scenario::ingest::run(place, args, &mut report).await?,
         Scenario::Fetch(args) => scenario::fetch::run(place, args, &mut report).await?,
         Scenario::Idle(args) => scenario::idle::run(place, args, &mut report).await?,
         Scenario::Many(args) => scenario::many::run(place, args, &mut report).await?,
         Scenario::Startup(args) => scenario::startup::run(place, args, &mut report).await?,
+        Scenario::Cluster(args) => scenario::cluster::run(place, args, &mut report).await?,
         Scenario::Placement(args) => scenario::placement::run(place, args, &mut report)?,
         Scenario::All => {
             scenario::startup::run(place, &Default::default(), &mut report).await?;

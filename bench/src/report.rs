@@ -27,10 +27,16 @@ impl Report {
         let cores = std::thread::available_parallelism()?;
         let fsyncs = place.syncs_per_second()?;
         let conditions = format!(
-            "{cores} cores; sled store, 250/OK after fsync (group commit); on this disk a bare 4 KiB append + \
-             fdatasync, one after the other: {fsyncs:.0}/s"
+            "{cores} cores; 250/OK after fsync; on this disk a bare 4 KiB append + fdatasync, one after the other: \
+             {fsyncs:.0}/s"
         );
         Ok(Report { conditions, figures: Vec::new() })
+    }
+
+    /// One more thing to know about all figures.
+    pub fn condition(&mut self, what: &str) {
+        self.conditions.push_str("; ");
+        self.conditions.push_str(what);
     }
 
     pub fn add(&mut self, scenario: &str, what: impl Into<String>, value: f64, unit: &'static str) {

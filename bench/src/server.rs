@@ -38,14 +38,20 @@ impl Place {
     }
 
     pub async fn start(&self) -> io::Result<Server> {
-        let dir = self.scratch()?;
-        self.start_on(dir).await
+        self.start_with(&[]).await
     }
 
-    async fn start_on(&self, dir: tempfile::TempDir) -> io::Result<Server> {
+    /// With further command-line settings.
+    pub async fn start_with(&self, args: &[&str]) -> io::Result<Server> {
+        let dir = self.scratch()?;
+        self.start_on(dir, args).await
+    }
+
+    async fn start_on(&self, dir: tempfile::TempDir, args: &[&str]) -> io::Result<Server> {
         let began = Instant::now();
         let mut child = Command::new(&self.binary)
             .args(["--smtp", "0", "--imap", "0", "--pop3", "0", "--http", "0", "--quota", "1000GB"])
+            .args(args)
             .arg("--data")
             .arg(dir.path().join("data"))
             .stdout(Stdio::piped())
@@ -140,6 +146,6 @@ impl Server {
             Command::new("kill").args(["-TERM", &pid.to_string()]).status().await?;
         }
         self.child.wait().await?;
-        place.start_on(self.dir).await
+        place.start_on(self.dir, &[]).await
     }
 }

@@ -1,5 +1,6 @@
 //! The scenarios.
 
+pub mod cluster;
 pub mod fetch;
 pub mod idle;
 pub mod ingest;
