@@ -10,6 +10,9 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+/// How often each way to write has its turn.
+const ROUNDS: usize = 5;
+
 #[derive(clap::Args)]
 pub struct Args {
     /// A replica set to measure on, instead of a server of its own
@@ -47,22 +50,7 @@ pub async fn run(place: &Place, args: &Args, report: &mut Report) -> io::Result<
     let everything: Vec<&Server> = nodes.iter().collect();
     // A warm-up for all: logins, first pages, connections to the database.
     load::send_through(&everything, &accounts, args.connections, args.count / 10 + 1, args.size).await?;
-    let name = format!("ingest {} B, {} connections", args.size, args.connections);
-    // Bare before and after: what the machine gives changes while this runs.
-    let bare = Bare::like(&database).await?;
-    bare.run(args.connections, args.count / 10 + 1).await?;
-    let before = bare.run(args.connections, args.count).await?;
-    let one = ingest(args, &everything[..1], &accounts).await?;
-    let three = ingest(args, &everything, &accounts).await?;
-    let after = bare.run(args.connections, args.count).await?;
-    report.add(&name, "bare driver, before", before, "transactions/s");
-    report.add(&name, "bare driver, after", after, "transactions/s");
-    let bare = f64::midpoint(before, after);
-    for (nodes, (rate, latencies)) in [("1 node", one), ("3 nodes", three)] {
-        report.add(&name, nodes, rate, "messages/s");
-        report.add(&name, format!("{nodes}, of what the bare driver does"), rate / bare * 100.0, "%");
-        report.add_latencies(&name, &format!("{nodes}, MAIL to 250"), latencies);
-    }
+    ingest(args, &everything, &accounts, &Bare::like(&database).await?, report).await?;
     fetch(args, &everything, report).await?;
     let account = &accounts[0];
     let name = "mail through one node, IDLE at another";
@@ -90,9 +78,35 @@ async fn nodes(
     Ok(nodes)
 }
 
-async fn ingest(args: &Args, nodes: &[&Server], accounts: &[Account]) -> io::Result<(f64, Vec<Duration>)> {
-    let burst = load::send_through(nodes, accounts, args.connections, args.count, args.size).await?;
-    Ok((args.count as f64 / burst.took.as_secs_f64(), burst.latencies))
+/// The bare database, one node and three take turns: what the machine gives changes while this runs.
+async fn ingest(
+    args: &Args,
+    nodes: &[&Server],
+    accounts: &[Account],
+    bare: &Bare,
+    report: &mut Report,
+) -> io::Result<()> {
+    let name = format!("ingest {} B, {} connections, {} messages", args.size, args.connections, args.count);
+    let round = args.count.div_ceil(ROUNDS);
+    bare.run(args.connections, round / 5 + 1).await?;
+    let mut times = [Duration::ZERO; 3];
+    let mut latencies = [Vec::new(), Vec::new()];
+    for _ in 0..ROUNDS {
+        times[0] += bare.run(args.connections, round).await?;
+        for (way, nodes) in [&nodes[..1], nodes].into_iter().enumerate() {
+            let burst = load::send_through(nodes, accounts, args.connections, round, args.size).await?;
+            times[way + 1] += burst.took;
+            latencies[way].extend(burst.latencies);
+        }
+    }
+    let [bare, one, three] = times.map(|time| (ROUNDS * round) as f64 / time.as_secs_f64());
+    report.add(&name, "bare driver", bare, "transactions/s");
+    for ((nodes, rate), latencies) in [("1 node", one), ("3 nodes", three)].into_iter().zip(latencies) {
+        report.add(&name, nodes, rate, "messages/s");
+        report.add(&name, format!("{nodes}, time by that of the bare driver"), bare / rate, "");
+        report.add_latencies(&name, &format!("{nodes}, MAIL to 250"), latencies);
+    }
+    Ok(())
 }
 
 /// Three readers of one mailbox, at one node and at three.
