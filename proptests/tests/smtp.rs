@@ -226,4 +226,24 @@ proptest! {
             sent.into_iter().map(|m| [b"Return-Path: <a@b.org>\r\n", &m[..]].concat()).collect();
         prop_assert_eq!(&whole.1, &with_path, "{}", whole.0);
     }
+
+    /// Nobody knows where the content of a BDAT without a size ends: what follows is never run, wherever it is cut.
+    #[test]
+    fn nothing_after_a_chunk_without_a_size_is_run(
+        transactions in transactions(),
+        malformed in select(vec!["BDAT x", "BDAT", "BDAT -1", "BDAT 5 WAT"]),
+        lengths in split(),
+    ) {
+        let (mut said, sent) = conversation(&transactions);
+        prop_assert!(said.ends_with(b"QUIT\r\n"));
+        said.truncate(said.len() - b"QUIT\r\n".len());
+        said.extend_from_slice(format!("{malformed}\r\nNOOP\r\nQUIT\r\n").as_bytes());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let (whole, split) =
+            runtime.block_on(async { (session(&said, &[usize::MAX]).await, session(&said, &lengths).await) });
+        prop_assert_eq!(&split.0, &whole.0);
+        prop_assert!(whole.0.lines().last().is_some_and(|l| l.starts_with("501 ")), "{}", whole.0);
+        prop_assert_eq!(&split.1, &whole.1);
+        prop_assert_eq!(whole.1.len(), sent.len());
+    }
 }

@@ -1,13 +1,10 @@
 //! What goes wrong underneath, and clients that mean harm.
 
-use super::deaf::DeafStore;
 use super::serve;
+use crate::Limits;
 use crate::net::{BoxIo, TlsInfo, TlsUpgrade};
 use crate::testing::{Talk, World};
-use crate::{Env, Limits};
 use async_trait::async_trait;
-use gadwall_storage::memory::MemoryStore;
-use gadwall_storage::{ManualClock, SeededEntropy};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -126,10 +123,8 @@ async fn passwords_do_not_cross_an_open_network() {
 
 #[tokio::test(start_paused = true)]
 async fn idle_without_any_hint_still_hears_within_the_poll() {
-    let clock = Arc::new(ManualClock::default());
-    let env = Env::inline(clock.clone(), Arc::new(SeededEntropy::new(1)));
-    let store = Arc::new(MemoryStore::new(env.clock.clone(), env.entropy.clone()));
-    let world = World::over(Arc::new(DeafStore(store)), env, clock, Limits::default(), 1_000_000).await;
+    let (world, store) = World::tricky(Limits::default(), 1_000_000).await;
+    store.deaf.store(true, SeqCst);
     let mut idling = selected(&world).await;
     idling.send("t IDLE\r\n").await;
     assert!(idling.line().await.starts_with("+ "));

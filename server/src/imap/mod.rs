@@ -18,8 +18,6 @@ pub use driver::serve;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
-mod deaf;
-#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod tests;

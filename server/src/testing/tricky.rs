@@ -1,9 +1,9 @@
-//! A store whose appends, expunges and bodies can be made to wait or to fail.
+//! A store whose appends, expunges and bodies can be made to wait or to fail, and whose hints can get lost.
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use gadwall_storage::*;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 
@@ -21,6 +21,8 @@ pub struct TrickyStore {
     pub permits: Semaphore,
     /// Reading a body at or behind this offset fails.
     pub readable: AtomicU64,
+    /// Hints get lost.
+    pub deaf: AtomicBool,
 }
 
 impl TrickyStore {
@@ -33,6 +35,7 @@ impl TrickyStore {
             begun: Semaphore::new(0),
             permits: Semaphore::new(1000),
             readable: AtomicU64::new(u64::MAX),
+            deaf: AtomicBool::new(false),
         }
     }
 }
@@ -197,6 +200,8 @@ impl Feed for TrickyStore {
         self.inner.changes_since(at, since).await
     }
     fn hints(&self, account: AccountId) -> HintReceiver {
+        // None ever comes of an account that does not exist.
+        let account = if self.deaf.load(SeqCst) { AccountId([0; 12]) } else { account };
         self.inner.hints(account)
     }
 }
