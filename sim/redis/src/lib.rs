@@ -1,0 +1,1 @@
+//! A simulated Redis with Sentinel, over the engines' `Net`.
