@@ -2,10 +2,14 @@
 //!
 //! So far one node on the memory store; docs/ARCHITECTURE.md, "Net and Env", says what makes it possible.
 
+mod clock;
+pub mod history;
 mod net;
 mod node;
+pub mod seed;
 mod trace;
 
+pub use clock::HostClock;
 pub use net::TurmoilNet;
 pub use node::{Node, PORTS};
 pub use trace::{Trace, TracedNet};

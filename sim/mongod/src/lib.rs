@@ -1,0 +1,16 @@
+//! A simulated member of a MongoDB replica set.
+//!
+//! It speaks OP_MSG to an unmodified driver, over the engines' `Net`: so it runs in the simulation and, as a real
+//! process on real ports, in the drill. What it does not know it refuses loudly.
+//!
+//! Two halves meet in [`Log`]: the engine (documents, queries, transactions, sessions) works on a store that is
+//! nothing but the log applied, entry by entry; replication (terms, votes, the journal, the commit point, rollback)
+//! knows entries, not what is in them.
+
+pub mod disk;
+pub mod log;
+pub mod oplog;
+
+pub use disk::Disk;
+pub use log::{Log, Refusal, Wait};
+pub use oplog::{Body, Entry, Op, OpTime, SessionRecord};
