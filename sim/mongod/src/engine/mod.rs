@@ -155,3 +155,6 @@ impl Engine {
         Ok(entry.at)
     }
 }
+
+#[cfg(test)]
+mod tests;
