@@ -62,6 +62,10 @@ pub enum Op {
         ns: String,
         spec: Document,
     },
+    DropIndex {
+        ns: String,
+        name: String,
+    },
     Drop {
         ns: String,
     },
