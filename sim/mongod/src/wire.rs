@@ -141,7 +141,8 @@ fn query(id: i32, body: &[u8]) -> Result<Request, WireError> {
     reader.int()?;
     let ns = reader.name()?;
     let database = ns.strip_suffix(".$cmd").ok_or_else(|| malformed("OP_QUERY is only for commands"))?;
-    (reader.int()?, reader.int()?);
+    // How many to skip and to return.
+    reader.bytes(8)?;
     let mut command = reader.document()?;
     if !command.keys().next().is_some_and(|name| matches!(name.as_str(), "isMaster" | "ismaster" | "hello")) {
         return Err(malformed("OP_QUERY is only for hello"));
@@ -178,4 +179,83 @@ impl Request {
 pub fn request(command: &Document, id: i32) -> Result<Vec<u8>, WireError> {
     let none = Request { id: 0, command: doc! {}, silent: false, legacy: false };
     none.reply(command, id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn framed(code: i32, body: &[u8]) -> Vec<u8> {
+        let mut all = Vec::new();
+        for n in [(HEADER + body.len()) as i32, 7, 0, code] {
+            all.extend(n.to_le_bytes());
+        }
+        all.extend(body);
+        all
+    }
+
+    async fn read_all(mut bytes: &[u8]) -> Result<Option<Request>, WireError> {
+        read(&mut bytes).await
+    }
+
+    fn with_sequence(flags: u32) -> Vec<u8> {
+        let mut body = flags.to_le_bytes().to_vec();
+        let mut sequence = b"documents\0".to_vec();
+        for id in [1, 2] {
+            sequence.extend(doc! { "_id": id }.to_vec().unwrap());
+        }
+        body.push(1);
+        body.extend((sequence.len() as i32 + 4).to_le_bytes());
+        body.extend(sequence);
+        body.push(0);
+        body.extend(doc! { "insert": "c", "$db": "db" }.to_vec().unwrap());
+        body
+    }
+
+    #[tokio::test]
+    async fn sequences_become_arrays_and_checksums_go() {
+        let expected = doc! { "insert": "c", "$db": "db", "documents": [{ "_id": 1 }, { "_id": 2 }] };
+        let read = read_all(&framed(OP_MSG, &with_sequence(0))).await.unwrap().unwrap();
+        assert_eq!((&read.command, read.id, read.silent), (&expected, 7, false));
+        let mut body = with_sequence(CHECKSUM_PRESENT | MORE_TO_COME);
+        body.extend([0xff; 4]);
+        let read = read_all(&framed(OP_MSG, &body)).await.unwrap().unwrap();
+        assert_eq!((&read.command, read.silent), (&expected, true));
+    }
+
+    #[tokio::test]
+    async fn an_old_hello_is_answered_in_its_own_way() {
+        let mut body = vec![0; 4];
+        body.extend(b"admin.$cmd\0");
+        body.extend([0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
+        let mut other = body.clone();
+        body.extend(doc! { "isMaster": 1 }.to_vec().unwrap());
+        let read = read_all(&framed(OP_QUERY, &body)).await.unwrap().unwrap();
+        assert_eq!(read.command, doc! { "isMaster": 1, "$db": "admin" });
+        let reply = read.reply(&doc! { "ok": 1.0 }, 3).unwrap();
+        assert_eq!((reply[12], reply[8], &reply[36..]), (1, 7, &doc! { "ok": 1.0 }.to_vec().unwrap()[..]));
+        other.extend(doc! { "find": 1 }.to_vec().unwrap());
+        assert!(matches!(read_all(&framed(OP_QUERY, &other)).await, Err(WireError::Malformed(_))));
+    }
+
+    #[tokio::test]
+    async fn whatever_comes_ends_in_an_error() {
+        let whole = framed(OP_MSG, &with_sequence(0));
+        for cut in 1..whole.len() {
+            let mut message = whole[..cut].to_vec();
+            if cut >= HEADER {
+                message[..4].copy_from_slice(&(cut as i32).to_le_bytes());
+                assert!(read_all(&message).await.is_err(), "{cut}");
+            }
+        }
+        assert!(matches!(read_all(&[]).await, Ok(None)));
+        for length in [-1, 0, 15, MESSAGE_LIMIT as i32 + 1, i32::MAX] {
+            let mut message = whole.clone();
+            message[..4].copy_from_slice(&length.to_le_bytes());
+            assert!(matches!(read_all(&message).await, Err(WireError::Length(_))), "{length}");
+        }
+        assert!(read_all(&framed(OP_MSG, &with_sequence(EXHAUST_ALLOWED))).await.is_err());
+        assert!(read_all(&framed(OP_MSG, &with_sequence(4))).await.is_err());
+        assert!(read_all(&framed(2012, &[0; 20])).await.is_err(), "compressed");
+    }
 }

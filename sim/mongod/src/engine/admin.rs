@@ -107,12 +107,13 @@ impl Engine {
         Ok((ok(doc! { "cursor": { "firstBatch": batch, "id": 0_i64, "ns": ns } }), None))
     }
 
-    /// `create`, `createIndexes`, `drop`, `dropDatabase`: one entry, once no open transaction is in the way.
+    /// `create`, `createIndexes`, `dropIndexes`, `drop`, `dropDatabase`: one entry, once no open transaction is in the way.
     pub fn define(&mut self, call: &Call<'_>, log: &mut dyn Log) -> Outcome {
         let at = log.last().index;
         let (ops, reply) = match call.name {
             "create" => self.create(call, at)?,
             "createIndexes" => self.create_indexes(call, at)?,
+            "dropIndexes" => self.drop_index(call, at)?,
             "drop" => {
                 fields::only(call.command, &[])?;
                 let ns = call.ns()?;
@@ -128,7 +129,7 @@ impl Engine {
             }
         };
         let in_the_way = |op: &Op| match op {
-            Op::Drop { ns } | Op::Index { ns, .. } => self.sessions.holds(ns),
+            Op::Drop { ns } | Op::Index { ns, .. } | Op::DropIndex { ns, .. } => self.sessions.holds(ns),
             _ => false,
         };
         if ops.iter().any(in_the_way) {
@@ -138,6 +139,27 @@ impl Engine {
             self.append(log, Body::Write { ops, session: None }, call.now_ms)?;
         }
         Ok((ok(reply), Some(call.write.of(log.last()))))
+    }
+
+    /// By its name only.
+    fn drop_index(&self, call: &Call<'_>, at: u64) -> Result<(Vec<Op>, Document), Failure> {
+        fields::only(call.command, &["index"])?;
+        let (ns, name) = (call.ns()?, fields::text(call.command, "index")?);
+        let collection = self.store.collection(&ns).filter(|collection| collection.exists(at));
+        let missing = || Failure::new(26, "NamespaceNotFound", format!("ns not found {ns}"));
+        let collection = collection.ok_or_else(missing)?;
+        if name == "*" || name == "_id_" {
+            return Err(Failure::new(
+                72,
+                "InvalidOptions",
+                format!("dropping the index '{name}' is not simulated"),
+            ));
+        }
+        if collection.index(name, at).is_none() {
+            return Err(Failure::new(27, "IndexNotFound", format!("index not found with name [{name}]")));
+        }
+        let before = 1 + collection.indexes(at).count() as i32;
+        Ok((vec![Op::DropIndex { ns, name: name.to_owned() }], doc! { "nIndexesWas": before }))
     }
 
     fn create(&self, call: &Call<'_>, at: u64) -> Result<(Vec<Op>, Document), Failure> {

@@ -84,6 +84,10 @@ impl Engine {
                 self.may_read(call, log)?;
                 return if call.name == "find" { self.find(call, log) } else { self.get_more(call, log) };
             }
+            "aggregate" => {
+                self.may_read(call, log)?;
+                return self.count(call, log);
+            }
             "killCursors" => return self.kill_cursors(call),
             "insert" | "update" | "delete" => {
                 may_write(log)?;
@@ -121,7 +125,7 @@ impl Engine {
                     self.list_indexes(call, log)
                 }
             }
-            "create" | "createIndexes" | "drop" | "dropDatabase" => {
+            "create" | "createIndexes" | "dropIndexes" | "drop" | "dropDatabase" => {
                 may_write(log)?;
                 self.define(call, log)
             }

@@ -107,7 +107,7 @@ impl Unsettled {
         match self {
             Unsettled::Refused(refusal) => refusal.into(),
             Unsettled::TimedOut => {
-                let details = doc! { "errInfo": { "wtimeout": true } };
+                let details = vec![("errInfo", doc! { "wtimeout": true }.into())];
                 let failure = Failure::new(64, "WriteConcernTimeout", "waiting for replication timed out");
                 Failure { details, ..failure }
             }

@@ -10,7 +10,7 @@ pub struct Failure {
     pub name: String,
     pub text: String,
     /// More that the reply says: of a duplicate key, which.
-    pub details: Document,
+    pub details: Vec<(&'static str, Bson)>,
 }
 
 /// Why a command doesn't go on.
@@ -48,7 +48,7 @@ pub const NO_SUCH_TRANSACTION: i32 = 251;
 
 impl Failure {
     pub fn new(code: i32, name: &str, text: impl Into<String>) -> Self {
-        Failure { code, name: name.to_owned(), text: text.into(), details: Document::new() }
+        Failure { code, name: name.to_owned(), text: text.into(), details: Vec::new() }
     }
 
     pub fn bad_value(text: impl Into<String>) -> Self {
@@ -80,7 +80,8 @@ impl Failure {
     pub fn duplicate(ns: &str, id: &Bson) -> Self {
         let text =
             format!("E11000 duplicate key error collection: {ns} index: _id_ dup key: {{ _id: {id} }}");
-        let details = doc! { "keyPattern": { "_id": 1 }, "keyValue": { "_id": id.clone() } };
+        let value = doc! { "_id": id.clone() };
+        let details = vec![("keyPattern", doc! { "_id": 1 }.into()), ("keyValue", value.into())];
         Failure { details, ..Failure::new(11000, "DuplicateKey", text) }
     }
 
@@ -92,21 +93,25 @@ impl Failure {
     /// The whole command's reply.
     pub fn reply(&self) -> Document {
         let mut reply = doc! { "ok": 0.0, "errmsg": &self.text, "code": self.code, "codeName": &self.name };
-        reply.extend(self.details.clone());
+        self.tell(&mut reply);
         reply
+    }
+
+    fn tell(&self, document: &mut Document) {
+        document.extend(self.details.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     }
 
     /// An entry of `writeErrors`.
     pub fn write_error(&self, index: usize) -> Document {
         let mut error = doc! { "index": index as i32, "code": self.code, "errmsg": &self.text };
-        error.extend(self.details.clone());
+        self.tell(&mut error);
         error
     }
 
     /// The field `writeConcernError`.
     pub fn write_concern_error(&self) -> Document {
         let mut error = doc! { "code": self.code, "codeName": &self.name, "errmsg": &self.text };
-        error.extend(self.details.clone());
+        self.tell(&mut error);
         error
     }
 }

@@ -36,11 +36,14 @@ pub enum Comparison {
     AtLeast,
 }
 
+/// From where to where.
+pub type Range = (Bound<Key>, Bound<Key>);
+
 /// Which `_id`s can match at all.
 #[derive(Debug, Clone)]
 pub enum Ids {
     These(BTreeSet<Key>),
-    Between(Bound<Key>, Bound<Key>),
+    Between(Box<Range>),
 }
 
 impl Filter {
@@ -79,7 +82,7 @@ impl Filter {
 
     /// What of the filter an index on `_id` can answer.
     pub fn ids(&self) -> Ids {
-        let mut ids = Ids::Between(Bound::Unbounded, Bound::Unbounded);
+        let mut ids = Ids::Between(Box::new((Bound::Unbounded, Bound::Unbounded)));
         self.narrow(&mut ids);
         ids
     }
@@ -238,7 +241,8 @@ impl Ids {
     }
 
     fn bound(&mut self, how: Comparison, key: Key) {
-        let Ids::Between(low, high) = self else { return };
+        let Ids::Between(range) = self else { return };
+        let (low, high) = &mut **range;
         match how {
             Comparison::Less => *high = Bound::Excluded(key),
             Comparison::AtMost => *high = Bound::Included(key),

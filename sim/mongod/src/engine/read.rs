@@ -123,6 +123,28 @@ impl Engine {
         Ok((ok(doc! { "cursor": { "firstBatch": batch, "id": id, "ns": ns } }), wait))
     }
 
+    /// `aggregate`, of which there is only what drivers count documents with.
+    pub fn count(&mut self, call: &Call<'_>, log: &mut dyn Log) -> Outcome {
+        let ns = call.ns()?;
+        fields::only(call.command, &["pipeline", "cursor"])?;
+        let stages = fields::documents(call.command, "pipeline")?;
+        let group = doc! { "_id": 1, "n": { "$sum": 1 } };
+        let filter = match stages.as_slice() {
+            [first, last] if last.get("$group") == Some(&Bson::Document(group)) => {
+                first.get_document("$match").ok()
+            }
+            _ => None,
+        };
+        let strange = || Failure::bad_value("aggregate: only $match and a $group that counts are simulated");
+        let filter = Filter::parse(filter.ok_or_else(strange)?)?;
+        self.begin_if_said(call, log)?;
+        let found = self.look(call, log, |view| view.find(&ns, &filter, &Sort::default(), 0))?;
+        let n = i32::try_from(found.len()).map_err(|_| Failure::bad_value("too many to count"))?;
+        let batch: Vec<Bson> = (n > 0).then(|| doc! { "_id": 1, "n": n }.into()).into_iter().collect();
+        let wait = self.prove(call, log)?;
+        Ok((ok(doc! { "cursor": { "firstBatch": batch, "id": 0_i64, "ns": ns } }), wait))
+    }
+
     /// Looks at what the read concern, or the transaction, lets it see.
     fn look<T>(
         &mut self,

@@ -2,6 +2,7 @@
 //!
 //! The store is nothing but the log applied. A snapshot is an index of the log; a rollback drops what is younger.
 
+use super::filter::Range;
 use super::order::Key;
 use crate::oplog::{Entry, Op};
 use bson::{Bson, Document};
@@ -71,11 +72,7 @@ impl Collection {
     }
 
     /// In the order of `_id`.
-    pub fn between(
-        &self,
-        bounds: (Bound<Key>, Bound<Key>),
-        at: u64,
-    ) -> impl DoubleEndedIterator<Item = (&Key, &Arc<Document>)> {
+    pub fn between(&self, bounds: Range, at: u64) -> impl DoubleEndedIterator<Item = (&Key, &Arc<Document>)> {
         let range = (!is_empty(&bounds)).then(|| self.documents.range(bounds));
         range.into_iter().flatten().filter_map(move |(key, versions)| Some((key, versions.at(at)?)))
     }
@@ -90,7 +87,7 @@ impl Collection {
 }
 
 /// Bounds that a map refuses to be asked for, since nothing is between them.
-pub fn is_empty((low, high): &(Bound<Key>, Bound<Key>)) -> bool {
+pub fn is_empty((low, high): &Range) -> bool {
     match (low, high) {
         (Bound::Included(low), Bound::Included(high)) => low > high,
         (Bound::Included(low) | Bound::Excluded(low), Bound::Excluded(high))
@@ -152,6 +149,7 @@ impl Store {
                 let name = spec.get_str("name").unwrap_or_default().to_owned();
                 self.put_index(ns, name, Some(spec.clone()), index);
             }
+            Op::DropIndex { ns, name } => self.put_index(ns, name.clone(), None, index),
             Op::Drop { ns } => self.drop_collection(ns, index),
         }
     }

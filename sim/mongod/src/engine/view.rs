@@ -1,13 +1,12 @@
 //! What a command sees: the store at one index, and over it what its own transaction has written.
 
 use super::failure::Failure;
-use super::filter::{Filter, Ids};
+use super::filter::{Filter, Ids, Range};
 use super::order::{Key, compare};
 use super::store::{Store, is_empty};
 use bson::{Bson, Document};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::Arc;
 
 /// Documents that a transaction, or a command, has written: by collection and `_id`, `None` where it deleted one.
@@ -120,18 +119,18 @@ impl<'a> View<'a> {
                 let found: Vec<_> = keys.iter().filter_map(|key| self.get(ns, key)).collect();
                 directed(found.into_iter(), direction)
             }
-            Ids::Between(low, high) => self.walk_between(ns, (low, high), direction),
+            Ids::Between(range) => self.walk_between(ns, *range, direction),
         }
     }
 
     fn walk_between(
         &self,
         ns: &str,
-        bounds: (Bound<Key>, Bound<Key>),
+        bounds: Range,
         direction: Direction,
     ) -> Box<dyn Iterator<Item = &'a Arc<Document>> + 'a> {
         let at = self.at;
-        let base = |bounds: (Bound<Key>, Bound<Key>)| {
+        let base = |bounds: Range| {
             let collection = self.store.collection(ns).into_iter();
             collection.flat_map(move |collection| collection.between(bounds.clone(), at))
         };

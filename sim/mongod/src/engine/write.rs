@@ -18,7 +18,10 @@ pub const BATCH_LIMIT: usize = 100_000;
 
 /// What a command has written, statement by statement, to be put into the log.
 #[derive(Default)]
-struct Written(Vec<(Vec<Op>, Option<(i32, Document)>)>);
+struct Written(Vec<Statement>);
+
+/// Its operations and, of a retryable one, its id and its part of the reply.
+type Statement = (Vec<Op>, Option<(i32, Document)>);
 
 /// One statement's part of the reply, and whether it is a repetition of one that was done.
 type Part = Result<Document, Stop>;

@@ -95,7 +95,8 @@ fn ranges_and_lists_of_ids_are_answered_in_order() {
 fn what_is_unknown_is_refused_by_name() {
     let mut node = Node::new();
     for (command, expected, name) in [
-        (doc! { "aggregate": "c", "pipeline": [] }, 59, "aggregate"),
+        (doc! { "aggregate": "c", "pipeline": [{ "$match": {} }, { "$out": "d" }] }, 2, "aggregate"),
+        (doc! { "mapReduce": "c" }, 59, "mapReduce"),
         (doc! { "find": "c", "hint": "x" }, 40415, "hint"),
         (doc! { "find": "c", "filter": { "a": { "$regex": "x" } } }, 2, "$regex"),
         (doc! { "find": "c", "sort": { "a": "up" } }, 2, "sort direction"),
