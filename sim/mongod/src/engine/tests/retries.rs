@@ -74,6 +74,10 @@ fn a_rollback_takes_documents_and_what_sessions_remember() {
         [doc! { "_id": 1, "n": 1 }],
         "not answered from what is undone"
     );
+    for _ in 0..5 {
+        node.runs(doc! { "insert": "other", "documents": [{}] });
+        assert_eq!(node.ids(find(doc! {})), [1], "it doesn't come back when the log has come as far again");
+    }
 }
 
 #[test]

@@ -134,6 +134,16 @@ fn who_steps_down_forgets_what_is_open() {
     node.runs(increase(1));
 }
 
+/// Also when nothing was asked of it in between.
+#[test]
+fn a_primary_of_a_later_term_has_no_transaction_of_an_earlier() {
+    let mut node = Node::new();
+    node.runs(within(insert(1), 1, 1, true));
+    node.log.term = Some(3);
+    assert_eq!(code(&node.run(commit(1, 1))), 251);
+    assert_eq!(node.ids(find(doc! {})), Vec::<i32>::new());
+}
+
 #[test]
 fn a_transaction_lives_so_long_and_no_longer() {
     let mut node = Node::new();
