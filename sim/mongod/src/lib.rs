@@ -8,9 +8,16 @@
 //! knows entries, not what is in them.
 
 pub mod disk;
+pub mod engine;
 pub mod log;
+pub mod member;
 pub mod oplog;
+pub mod standalone;
+pub mod wire;
 
 pub use disk::Disk;
+pub use engine::Engine;
 pub use log::{Log, Refusal, Wait};
+pub use member::{Internal, Member, serve, serve_on};
 pub use oplog::{Body, Entry, Op, OpTime, SessionRecord};
+pub use standalone::Standalone;

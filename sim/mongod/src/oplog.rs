@@ -1,14 +1,26 @@
 //! Entries of the log: what a member does, as documents that came out of it, so that applying one twice is once.
 
-use bson::{Bson, Document};
+use bson::{Bson, Document, Timestamp};
 
 /// A position in the log. Later terms come after earlier ones; the index goes up by one with each entry.
-/// On the wire it is `{ ts: Timestamp(index's second half.., ..), t: term }`; within a member, the index is the time
-/// that snapshots are taken at.
+/// On the wire it is [`OpTime::timestamp`]; within a member, the index is the time that snapshots are taken at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct OpTime {
     pub term: u64,
     pub index: u64,
+}
+
+impl OpTime {
+    /// As drivers see it: ordered as positions are, so that what a later primary says is later, as MongoDB's cluster
+    /// time is. Terms and indexes of a simulation fit.
+    pub fn timestamp(self) -> Timestamp {
+        let half = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+        Timestamp { time: half(self.term), increment: half(self.index) }
+    }
+
+    pub fn from_timestamp(at: Timestamp) -> Self {
+        OpTime { term: at.time.into(), index: at.increment.into() }
+    }
 }
 
 /// One entry: atomic, whatever it holds. A transaction is one entry.
@@ -49,6 +61,10 @@ pub enum Op {
     Index {
         ns: String,
         spec: Document,
+    },
+    DropIndex {
+        ns: String,
+        name: String,
     },
     Drop {
         ns: String,
