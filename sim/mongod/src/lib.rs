@@ -10,6 +10,7 @@
 pub mod disk;
 pub mod log;
 pub mod oplog;
+pub mod repl;
 
 pub use disk::Disk;
 pub use log::{Log, Refusal, Wait};

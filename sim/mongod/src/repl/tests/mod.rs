@@ -1,0 +1,6 @@
+//! Cores on a network of chance, thousands of seeds in seconds.
+
+mod campaign;
+mod faults;
+mod member;
+mod world;
