@@ -5,7 +5,9 @@ use crate::repl::{Counts, Faulty};
 
 /// Time with faults, then time to recover in, in milliseconds.
 const UNSAFE: u64 = 20_000;
-const RECOVERY: u64 = 20_000;
+const RECOVERY: u64 = 15_000;
+/// And so long a backlog may take, after that.
+const BACKLOG: u64 = 60_000;
 
 /// One run: what was found wrong.
 fn run(seed: u64, faulty: Faulty) -> (Vec<String>, Counts) {
@@ -15,6 +17,10 @@ fn run(seed: u64, faulty: Faulty) -> (Vec<String>, Counts) {
     world.run(UNSAFE + RECOVERY, false);
     let mut findings = world.witness.check();
     findings.extend(liveness(&mut world));
+    let late = world.now + BACKLOG;
+    while world.now < late && !agreement(&world).is_empty() {
+        world.run(world.now + 1000, false);
+    }
     findings.extend(agreement(&world));
     (findings, world.witness.counts())
 }
@@ -26,7 +32,10 @@ fn liveness(world: &mut World) -> Vec<String> {
     let [primary] = primaries[..] else { return vec![format!("primaries after recovery: {primaries:?}")] };
     let before = world.acknowledged.len();
     world.write_to(primary);
-    world.run(world.now + 5_000, false);
+    let late = world.now + BACKLOG;
+    while world.now < late && world.acknowledged.len() == before {
+        world.run(world.now + 1000, false);
+    }
     if world.acknowledged.len() == before {
         vec!["a write after recovery isn't committed".into()]
     } else {

@@ -28,7 +28,15 @@ pub struct Faults {
     pub partition: u64,
     pub one_way: u64,
     pub step_down: u64,
+    /// Of votes: the power fails just after they are written.
+    pub strike_vote: u64,
+    /// Of new primaries: the power fails just after they have begun.
+    pub strike_primary: u64,
+    /// Members run for election at nearly the same time.
+    pub close_races: bool,
     pub skew: u64,
+    /// A fetch brings few entries at a time: an old term's entry can be on a majority without the new term's first.
+    pub small_batches: bool,
     /// Writes are given in bursts to a primary.
     pub writes: u64,
 }
@@ -47,7 +55,11 @@ impl Faults {
             partition: some(30),
             one_way: some(30),
             step_down: some(10),
+            strike_vote: some(400),
+            strike_primary: some(500),
+            close_races: dice.chance(500),
             skew: some(100),
+            small_batches: dice.chance(500),
             writes: 50 + dice.below(600),
         }
     }

@@ -16,6 +16,8 @@ pub struct Files {
     vote: Option<Vote>,
     committed: OpTime,
     pub pending: VecDeque<(u64, Write)>,
+    /// How many of them the sync under way makes durable.
+    pub syncing: usize,
 }
 
 impl Files {
@@ -91,6 +93,7 @@ impl Member {
         self.waiting.clear();
         self.files.keep(kept.min(self.files.pending.len()));
         self.files.pending.clear();
+        self.files.syncing = 0;
     }
 
     pub fn apply(&mut self, entry: Entry) {

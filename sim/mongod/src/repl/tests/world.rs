@@ -4,7 +4,8 @@ use super::faults::{Dice, Faults};
 use super::member::{Member, Waiting};
 use crate::log::Wait;
 use crate::oplog::{Body, Entry, Op};
-use crate::repl::event::{Input, Output};
+use crate::repl::event::{Input, Output, Write};
+use crate::repl::history::Record;
 use crate::repl::message::{Answer, Message, Request};
 use crate::repl::{Core, Faulty, Id, Identity, Settings, Witness};
 use bson::doc;
@@ -44,6 +45,9 @@ enum Event {
     Restart {
         at: Id,
     },
+    PowerCut {
+        at: Id,
+    },
     Heal {
         cut: (Id, Id),
     },
@@ -72,7 +76,13 @@ impl World {
         let dice = Dice(SeededEntropy::new(seed));
         let faults = Faults::draw(&dice);
         let hosts = (0..faults.members).map(|id| format!("m{id}:27017")).collect();
-        let settings = Settings { faulty, ..Settings::new("rs", hosts) };
+        let mut settings = Settings { faulty, ..Settings::new("rs", hosts) };
+        if faults.small_batches {
+            settings.batch_bytes = 200;
+        }
+        if faults.close_races {
+            settings.jitter_percent = 5;
+        }
         let members = (0..faults.members).map(|_| Member::new(1000 + dice.below(faults.skew + 1))).collect();
         let mut world = World {
             dice,
@@ -120,7 +130,9 @@ impl World {
     /// Everything comes back.
     pub fn heal(&mut self) {
         self.cuts.clear();
-        self.faults.loss = 0;
+        let Faults { loss, strike_vote, strike_primary, .. } = &mut self.faults;
+        [*loss, *strike_vote, *strike_primary] = [0; 3];
+        self.events.retain(|_, event| !matches!(event, Event::PowerCut { .. }));
         for id in 0..self.members.len() {
             if self.members[id].core.is_none() {
                 self.start(id);
@@ -192,7 +204,7 @@ impl World {
     fn crash(&mut self, id: Id, kept: usize) {
         if self.members[id].core.is_some() {
             self.members[id].die(kept);
-            let back = 50 + self.dice.below(4000);
+            let back = 10 + self.dice.below(if self.dice.chance(500) { 200 } else { 4000 });
             self.after(back, Event::Restart { at: id });
         }
     }
@@ -247,9 +259,10 @@ impl World {
                 self.send(id, to, Event::Answer { from: id, to, life, call, message });
             }
             Output::Persist { ticket, write } => {
+                self.strike(id, &write);
                 let files = &mut self.members[id].files;
                 files.pending.push_back((ticket, write));
-                if files.pending.len() == 1 {
+                if files.syncing == 0 {
                     self.sync(id);
                 }
             }
@@ -257,6 +270,20 @@ impl World {
             Output::RollBack { to } => self.members[id].roll_back(to),
             Output::Halt(_) => self.crash(id, usize::MAX),
             Output::CommitPoint(_) | Output::SteppedDown | Output::Changed => {}
+        }
+    }
+
+    /// Bad luck at the worst moment.
+    fn strike(&mut self, id: Id, write: &Write) {
+        let starts_term = |records: &[Record]| matches!(records, [one] if one.entry().is_ok_and(|entry| entry.body == Body::Noop));
+        let chance = match write {
+            Write::Vote(_) => self.faults.strike_vote,
+            Write::Append { records, .. } if starts_term(records) => self.faults.strike_primary,
+            _ => return,
+        };
+        if self.dice.chance(chance) {
+            let soon = 1 + self.dice.below(2 * self.faults.latency_ms);
+            self.after(soon, Event::PowerCut { at: id });
         }
     }
 
@@ -274,8 +301,9 @@ impl World {
         });
     }
 
-    /// The oldest write will be durable some time later.
+    /// What is written by now will be durable some time later, together.
     fn sync(&mut self, id: Id) {
+        self.members[id].files.syncing = self.members[id].files.pending.len();
         let life = self.members[id].life;
         let time = 1 + self.dice.below(self.faults.sync_ms);
         self.after(time, Event::Synced { at: id, life });
@@ -314,6 +342,7 @@ impl World {
             Event::Synced { at, life } => self.synced(at, life),
             Event::Restart { at } if self.members[at].core.is_none() => self.start(at),
             Event::Restart { .. } => {}
+            Event::PowerCut { at } => self.power_cut(at),
             Event::Heal { cut } => _ = self.cuts.remove(&cut),
         }
     }
@@ -327,9 +356,12 @@ impl World {
 
     fn synced(&mut self, id: Id, life: u64) {
         let member = &mut self.members[id];
-        let Some((ticket, _)) = member.files.pending.front().filter(|_| member.life == life) else { return };
-        let ticket = *ticket;
-        member.files.keep(1);
+        if member.life != life || member.core.is_none() {
+            return;
+        }
+        let writes = std::mem::take(&mut member.files.syncing);
+        let ticket = member.files.pending[writes - 1].0;
+        member.files.keep(writes);
         if !member.files.pending.is_empty() {
             self.sync(id);
         }
