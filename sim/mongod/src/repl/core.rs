@@ -216,11 +216,12 @@ impl Core {
         self.committed
     }
 
+    /// The last term it has heard of.
     pub fn term(&self) -> u64 {
         self.term
     }
 
-    fn set_now(&mut self, now: Now) {
+    pub(super) fn set_now(&mut self, now: Now) {
         self.now = Now { elapsed: now.elapsed.max(self.now.elapsed), wall_ms: now.wall_ms };
     }
 

@@ -1,7 +1,7 @@
 //! Elections: dry run, votes, catching up, stepping down.
 
 use super::core::{Core, Peer, Role};
-use super::event::{Output, Vote, Write};
+use super::event::{Now, Output, Vote, Write};
 use super::message::{Answer, Request};
 use super::settings::Id;
 use crate::log::Refusal;
@@ -223,9 +223,10 @@ impl Core {
         self.say(Output::Changed);
     }
 
-    /// `replSetStepDown`: unless forced, only when a majority has all entries, and so one that can be elected. Stays
-    /// out of elections for `freeze`.
-    pub fn step_down(&mut self, freeze: Duration, force: bool) -> Result<(), Refusal> {
+    /// `replSetStepDown`: unless forced, only when a majority has all entries, and so one that can be elected. Then
+    /// it stays out of elections for a while.
+    pub fn step_down(&mut self, now: Now, force: bool) -> Result<(), Refusal> {
+        self.set_now(now);
         if self.primary().is_none() {
             return Err(Refusal::not_primary());
         }
@@ -237,7 +238,7 @@ impl Core {
         if !force && caught_up.len() + 1 < self.settings.majority() {
             return Err(Refusal::new(262, "ExceededTimeLimit", "No electable secondaries caught up"));
         }
-        self.frozen_until = self.now.elapsed + freeze;
+        self.frozen_until = self.now.elapsed + self.settings.freeze;
         self.become_secondary();
         if let Some(heir) = caught_up.first() {
             self.call(*heir, Request::StepUp);

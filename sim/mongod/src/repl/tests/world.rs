@@ -76,7 +76,7 @@ impl World {
         let dice = Dice(SeededEntropy::new(seed));
         let faults = Faults::draw(&dice);
         let hosts = (0..faults.members).map(|id| format!("m{id}:27017")).collect();
-        let mut settings = Settings { faulty, ..Settings::new("rs", hosts) };
+        let mut settings = Settings { faulty, freeze: Duration::from_secs(3), ..Settings::new("rs", hosts) };
         if faults.small_batches {
             settings.batch_bytes = 200;
         }
@@ -188,8 +188,9 @@ impl World {
             self.cut(any, other, false);
         }
         if self.dice.chance(self.faults.step_down) {
+            let now = self.members[any].now(self.now);
             if let Some(core) = &mut self.members[any].core {
-                let _ = core.step_down(Duration::from_secs(3), self.numbered.is_multiple_of(2));
+                let _ = core.step_down(now, self.numbered.is_multiple_of(2));
             }
             self.carry_out(any);
         }
