@@ -102,7 +102,8 @@ impl Journal {
         self.buffer.extend(frame);
     }
 
-    async fn flush(&mut self) -> io::Result<()> {
+    /// Hands to the disk what was written.
+    pub(super) async fn flush(&mut self) -> io::Result<()> {
         if !self.buffer.is_empty() {
             self.is_dirty = true;
             self.disk.append(JOURNAL, &std::mem::take(&mut self.buffer)).await?;

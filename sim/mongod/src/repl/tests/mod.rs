@@ -2,5 +2,7 @@
 
 mod campaign;
 mod faults;
+mod files;
 mod member;
+mod set;
 mod world;
