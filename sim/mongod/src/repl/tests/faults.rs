@@ -3,9 +3,13 @@
 use gadwall_storage::{Entropy, SeededEntropy};
 
 /// Dice.
-pub struct Dice(pub SeededEntropy);
+pub struct Dice(SeededEntropy);
 
 impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Dice(SeededEntropy::new(seed))
+    }
+
     pub fn below(&self, limit: u64) -> u64 {
         u64::from_le_bytes((&self.0 as &dyn Entropy).bytes()) % limit.max(1)
     }

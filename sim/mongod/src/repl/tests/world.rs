@@ -72,9 +72,9 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(seed: u64, faulty: Faulty) -> Self {
-        let dice = Dice(SeededEntropy::new(seed));
-        let faults = Faults::draw(&dice);
+    pub fn new(seed: u64, faulty: Faulty, faults: Faults) -> Self {
+        // Not the dice that the faults were drawn with.
+        let dice = Dice::new(!seed);
         let hosts = (0..faults.members).map(|id| format!("m{id}:27017")).collect();
         let mut settings = Settings { faulty, freeze: Duration::from_secs(3), ..Settings::new("rs", hosts) };
         if faults.small_batches {
