@@ -84,9 +84,7 @@ impl Core {
     }
 
     pub(super) fn on_vote_request(&mut self, mut ballot: Ballot, dry_run: bool) {
-        if !dry_run {
-            self.see_term(ballot.term);
-        }
+        // A real election's term came with the message, and has ended this member's own if that was older.
         let is_in_time = if dry_run { ballot.term > self.term } else { ballot.term == self.term };
         let given = self.vote.filter(|vote| vote.term >= ballot.term);
         let is_free = given.is_none_or(|vote| vote.term == ballot.term && vote.candidate == ballot.from);

@@ -126,6 +126,19 @@ fn what_is_committed_stays_and_a_set_recovers_from_everything() {
 }
 
 #[test]
+fn a_seed_is_the_same_run_each_time() {
+    for seed in 0..20 {
+        let story = || {
+            let mut world = World::new(seed, Faulty::default(), Faults::draw(&Dice::new(seed)));
+            world.run(UNSAFE, true);
+            let logs: Vec<_> = world.cores().map(|(_, core)| (core.term(), core.history().last())).collect();
+            (format!("{logs:?} {:?} {:?}", world.acknowledged, world.witness.counts()), world.events_happened)
+        };
+        assert_eq!(story(), story(), "seed {seed}");
+    }
+}
+
+#[test]
 fn a_sound_set_lives_through_what_controls_are_caught_with() {
     for bias in [BLACKOUTS, VOTERS_DIE, PRIMARIES_DIE] {
         for seed in 0..seeds() / 4 {

@@ -60,6 +60,7 @@ pub struct World {
     pub witness: Witness,
     pub acknowledged: Vec<Entry>,
     pub now: Ms,
+    pub events_happened: u64,
     settings: Arc<Settings>,
     events: BTreeMap<(Ms, u64), Event>,
     numbered: u64,
@@ -91,6 +92,7 @@ impl World {
             witness: Witness::default(),
             acknowledged: vec![],
             now: 0,
+            events_happened: 0,
             settings: Arc::new(settings),
             events: BTreeMap::new(),
             numbered: 0,
@@ -122,6 +124,7 @@ impl World {
             self.tick();
             while let Some(entry) = self.events.first_entry().filter(|entry| entry.key().0 <= self.now) {
                 let event = entry.remove();
+                self.events_happened += 1;
                 self.happen(event);
             }
         }
@@ -240,6 +243,7 @@ impl World {
         for output in core.take_outputs() {
             self.put_out(id, output);
         }
+        self.hold_together(id);
         self.settle(id);
         let member = &mut self.members[id];
         let Some(core) = &member.core else { return };
@@ -271,6 +275,19 @@ impl World {
             Output::RollBack { to } => self.members[id].roll_back(to),
             Output::Halt(_) => self.crash(id, usize::MAX),
             Output::CommitPoint(_) | Output::SteppedDown | Output::Changed => {}
+        }
+    }
+
+    /// What is true of any member at any time.
+    fn hold_together(&self, id: Id) {
+        let member = &self.members[id];
+        let Some(core) = &member.core else { return };
+        let last = core.history().last();
+        assert_eq!(member.applied.last().map(|entry| entry.at).unwrap_or_default(), last);
+        for (what, at) in [("synced", core.synced), ("committed", core.committed())] {
+            if !core.history().contains(at) {
+                self.witness.find(format!("member {id} takes {at:?} for {what}, and hasn't got it"));
+            }
         }
     }
 
