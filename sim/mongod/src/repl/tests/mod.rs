@@ -4,5 +4,6 @@ mod campaign;
 mod faults;
 mod files;
 mod member;
+mod rules;
 mod set;
 mod world;
