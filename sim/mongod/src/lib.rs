@@ -12,6 +12,7 @@ pub mod engine;
 pub mod log;
 pub mod member;
 pub mod oplog;
+pub mod repl;
 pub mod standalone;
 pub mod wire;
 

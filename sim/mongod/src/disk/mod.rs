@@ -1,5 +1,11 @@
 //! The files of a member. What is not synced may be gone after a power cut; what is not written, after a crash.
 
+mod real;
+mod sim;
+
+pub use real::RealDisk;
+pub use sim::{DiskFaults, PowerCut, SimDisk};
+
 use async_trait::async_trait;
 use std::io;
 
