@@ -139,8 +139,8 @@ mod tests {
     fn each_fault_does_what_it_says() {
         let none = PubSubFaults::default();
         assert_eq!(passed(none), [0, 1, 2, 3]);
-        assert_eq!(passed(PubSubFaults { lose: 1000, ..none }), []);
-        assert_eq!(passed(PubSubFaults { silent: true, ..none }), []);
+        assert!(passed(PubSubFaults { lose: 1000, ..none }).is_empty());
+        assert!(passed(PubSubFaults { silent: true, ..none }).is_empty());
         assert_eq!(passed(PubSubFaults { double: 1000, ..none }), [0, 0, 1, 1, 2, 2, 3, 3]);
         assert_eq!(passed(PubSubFaults { reorder: 1000, ..none }), [1, 0, 3, 2]);
     }

@@ -23,5 +23,6 @@ mod state;
 
 pub use address::Address;
 pub use handle::{Handle, PerMille, PubSubFaults};
+pub use script::{ADD, COUNT};
 pub use sentinel::{Sentinel, SentinelFile, SentinelOptions};
 pub use server::{ConfigFile, Server, ServerOptions};

@@ -5,8 +5,8 @@ use crate::data::{Data, Entry, Key};
 use crate::resp::Reply;
 use gadwall_storage::Timestamp;
 
-/// storage/src/redis/counters.rs.
-const ADD: &str = "local n = redis.call('INCR', KEYS[1])
+/// Counts, and dates what it counts (storage/src/redis/counters.rs).
+pub const ADD: &str = "local n = redis.call('INCR', KEYS[1])
 local left = redis.call('PTTL', KEYS[1])
 if left < 0 or ARGV[2] == 'latest' then
   redis.call('PEXPIRE', KEYS[1], ARGV[1])
@@ -14,7 +14,8 @@ if left < 0 or ARGV[2] == 'latest' then
 end
 return {n, left}";
 
-const COUNT: &str = "return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])}";
+/// The count, and how long it will last.
+pub const COUNT: &str = "return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])}";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Script {
