@@ -1,278 +1,62 @@
-//! Hints and counters over real Redis servers and Sentinels, which are killed, stopped and missing.
+//! Hints and counters over Debian's redis-server and redis-sentinel.
 
 mod redis_servers;
+#[macro_use]
+mod redis_suite;
 
-use gadwall_storage::redis::{RedisBus, RedisOptions, TcpDial};
-use gadwall_storage::{AccountId, Count, Counters, Hint, HintBus, MailboxId, ModSeq, SystemEntropy, Window};
-use redis_servers::{Cluster, PATIENCE, Server, free_port, until};
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::broadcast::Receiver;
-use tokio::time::{Instant, timeout};
+use redis_servers::{Cluster, Server};
+use redis_suite::{Cluster as AnyCluster, Redis};
 
-const MINUTE: Window = Window::AfterFirst(Duration::from_secs(60));
-/// What one question may take however Redis is: its deadline and what a busy machine adds.
-const SOON: Duration = Duration::from_secs(5);
+impl Redis for Server {
+    type Cluster = Cluster;
 
-/// A node. Its counters are patient, so that a busy machine makes none of them count for itself.
-fn node(url: &str) -> RedisBus {
-    node_with(url, Duration::from_secs(2))
-}
+    async fn start() -> Self {
+        Server::redis(&[]).await
+    }
 
-fn node_with(url: &str, counter_patience: Duration) -> RedisBus {
-    let url = url.parse().expect("an address of Redis");
-    let options = RedisOptions::new(url, Arc::new(TcpDial), Arc::new(SystemEntropy));
-    RedisBus::start(RedisOptions { counter_patience, ..options })
-}
+    async fn start_with_password(password: &str) -> Self {
+        Server::redis(&["--requirepass", password]).await
+    }
 
-async fn up(bus: &RedisBus) {
-    until("hints to flow", async || bus.is_up().then_some(())).await;
-}
+    async fn start_on(port: u16) -> Option<Self> {
+        Server::redis_on(port, &[]).await
+    }
 
-async fn down(bus: &RedisBus) {
-    until("the loss to be noticed", async || (!bus.is_up()).then_some(())).await;
-}
+    fn port(&self) -> u16 {
+        self.port
+    }
 
-fn hint(n: u64) -> Hint {
-    let (account, mailbox) = (AccountId([1; 12]), MailboxId([2; 12]));
-    Hint::Mailbox { account, mailbox, modseq: ModSeq::new(n).expect("not zero") }
-}
+    fn stop(&self) {
+        self.signal("STOP");
+    }
 
-/// The next hint that is no resync.
-async fn next(heard: &mut Receiver<Hint>) -> Hint {
-    loop {
-        match timeout(PATIENCE, heard.recv()).await.expect("a hint in time").expect("the bus lives") {
-            Hint::Resync => {}
-            hint => return hint,
-        }
+    fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn kill(&mut self) {
+        Server::kill(self);
     }
 }
 
-async fn resync(heard: &mut Receiver<Hint>) {
-    while timeout(PATIENCE, heard.recv()).await.expect("a resync in time").expect("the bus lives")
-        != Hint::Resync
-    {}
-}
+impl AnyCluster for Cluster {
+    type Server = Server;
 
-/// Counts, and fails the test when that took long.
-async fn add(bus: &RedisBus, key: &str) -> u64 {
-    let began = Instant::now();
-    let count = bus.add(key, MINUTE).await;
-    assert!(began.elapsed() < SOON, "a counter took {:?}", began.elapsed());
-    count.events
-}
+    async fn start(name: &str) -> Self {
+        Cluster::start(name).await
+    }
 
-async fn events(bus: &RedisBus, key: &str) -> Option<u64> {
-    bus.count(key).await.map(|count| count.events)
-}
+    fn master(&mut self) -> &mut Server {
+        &mut self.master
+    }
 
-#[tokio::test]
-async fn a_hint_of_one_node_is_heard_by_the_others_and_not_by_itself() {
-    let server = Server::redis(&[]).await;
-    let (a, b) = (node(&server.url()), node(&server.url()));
-    let (mut at_a, mut at_b) = (a.subscribe(), b.subscribe());
-    up(&a).await;
-    up(&b).await;
-    a.publish(hint(1));
-    assert_eq!(next(&mut at_b).await, hint(1));
-    b.publish(hint(2));
-    assert_eq!(next(&mut at_a).await, hint(2), "its own came first, and was not told");
-}
+    fn replica(&self) -> &Server {
+        &self.replica
+    }
 
-#[tokio::test]
-async fn hints_keep_their_order_and_all_arrive_while_nothing_breaks() {
-    let server = Server::redis(&[]).await;
-    let (a, b) = (node(&server.url()), node(&server.url()));
-    let mut at_b = b.subscribe();
-    up(&a).await;
-    up(&b).await;
-    (1..=900).for_each(|n| a.publish(hint(n)));
-    for n in 1..=900 {
-        assert_eq!(next(&mut at_b).await, hint(n));
+    fn url(&self, name: &str) -> String {
+        Cluster::url(self, name)
     }
 }
 
-#[tokio::test]
-async fn databases_of_one_server_do_not_hear_each_other() {
-    let server = Server::redis(&[]).await;
-    let (a, b) = (node(&format!("{}/0", server.url())), node(&format!("{}/1", server.url())));
-    let listener = node(&format!("{}/1", server.url()));
-    let mut heard = listener.subscribe();
-    for bus in [&a, &b, &listener] {
-        up(bus).await;
-    }
-    a.publish(hint(1));
-    add(&a, "k").await;
-    b.publish(hint(2));
-    assert_eq!(next(&mut heard).await, hint(2));
-    assert_eq!(events(&b, "k").await, None);
-}
-
-#[tokio::test]
-async fn counters_are_shared_and_forgotten() {
-    let server = Server::redis(&[]).await;
-    let (a, b) = (node(&server.url()), node(&server.url()));
-    up(&a).await;
-    up(&b).await;
-    assert_eq!(a.count("k").await, None);
-    assert_eq!((add(&a, "k").await, add(&b, "k").await, add(&a, "k").await), (1, 2, 3));
-    let Some(Count { events: 3, remembered_for }) = b.count("k").await else { panic!("three were counted") };
-    assert!(remembered_for <= MINUTE.length() && remembered_for > Duration::from_secs(30));
-    b.forget("k").await;
-    assert_eq!((events(&a, "k").await, events(&b, "k").await), (None, None));
-}
-
-#[tokio::test]
-async fn a_rate_ends_after_its_first_event_and_a_back_off_after_its_latest() {
-    let server = Server::redis(&[]).await;
-    let bus = node(&server.url());
-    up(&bus).await;
-    let (short, long) = (Duration::from_secs(30), Duration::from_secs(1000));
-    bus.add("rate", Window::AfterFirst(short)).await;
-    assert!(bus.add("rate", Window::AfterFirst(long)).await.remembered_for <= short);
-    bus.add("back-off", Window::AfterLatest(short)).await;
-    assert!(bus.add("back-off", Window::AfterLatest(long)).await.remembered_for > short);
-    bus.add("brief", Window::AfterFirst(Duration::from_millis(50))).await;
-    until("it to be forgotten", async || bus.count("brief").await.is_none().then_some(())).await;
-    // Were it without an end it would be remembered for ever.
-    let ends: i64 = server.say("PTTL gadwall:count:rate").await.expect("an answer");
-    assert!(ends > 0, "{ends}");
-}
-
-#[tokio::test]
-async fn a_password_and_a_database_are_given() {
-    let server = Server::redis(&["--requirepass", "s3:cret"]).await;
-    let bus = node(&format!("redis://:s3%3Acret@127.0.0.1:{}/5", server.port));
-    up(&bus).await;
-    assert_eq!(add(&bus, "k").await, 1);
-    let wrong = node(&format!("redis://:other@127.0.0.1:{}/5", server.port));
-    assert_eq!(add(&wrong, "k").await, 1, "it counts for itself");
-    assert_eq!(add(&bus, "k").await, 2);
-    assert!(!wrong.is_up());
-}
-
-#[tokio::test]
-async fn without_redis_everything_answers_and_it_may_come_later() {
-    let (bus, server) = loop {
-        let port = free_port();
-        let bus = node(&format!("redis://127.0.0.1:{port}"));
-        assert!(!bus.is_up());
-        bus.publish(hint(1));
-        assert_eq!((add(&bus, "k").await, add(&bus, "k").await), (1, 2));
-        assert_eq!(events(&bus, "k").await, Some(2));
-        bus.forget("k").await;
-        assert_eq!(events(&bus, "k").await, None);
-        assert!(!bus.is_up());
-        // Somebody else may have taken the port: then with another.
-        if let Some(server) = Server::redis_on(port, &[]).await {
-            break (bus, server);
-        }
-    };
-    let mut heard = bus.subscribe();
-    resync(&mut heard).await;
-    up(&bus).await;
-    let other = node(&server.url());
-    up(&other).await;
-    other.publish(hint(2));
-    assert_eq!(next(&mut heard).await, hint(2));
-    until("counts to be shared", async || (add(&bus, "k").await > 1).then_some(())).await;
-}
-
-#[tokio::test]
-async fn a_stopped_server_is_noticed_and_so_is_its_return() {
-    let server = Server::redis(&[]).await;
-    let bus = node_with(&server.url(), Duration::from_millis(150));
-    up(&bus).await;
-    server.signal("STOP");
-    assert_eq!(add(&bus, "k").await, 1, "counted here");
-    down(&bus).await;
-    assert_eq!(add(&bus, "k").await, 2, "counted here");
-    let mut heard = bus.subscribe();
-    server.signal("CONT");
-    resync(&mut heard).await;
-    up(&bus).await;
-}
-
-#[tokio::test]
-async fn a_server_that_was_demoted_is_left_for_the_master() {
-    let (a, b) = (Server::redis(&[]).await, Server::redis(&[]).await);
-    b.say::<()>(&format!("REPLICAOF 127.0.0.1 {}", a.port)).await.expect("it follows");
-    let bus = node(&format!("redis://127.0.0.1:{},127.0.0.1:{}", b.port, a.port));
-    up(&bus).await;
-    add(&bus, "k").await;
-    assert_eq!(
-        a.say::<u64>("GET gadwall:count:k").await,
-        Some(1),
-        "the replica, though named first, was passed by"
-    );
-    b.say::<()>("REPLICAOF NO ONE").await.expect("it leads");
-    a.say::<()>(&format!("REPLICAOF 127.0.0.1 {}", b.port)).await.expect("it follows");
-    until("counts to go to the master", async || {
-        add(&bus, "moved").await;
-        b.say::<u64>("GET gadwall:count:moved").await
-    })
-    .await;
-    let other = node(&b.url());
-    let mut heard = bus.subscribe();
-    until("the subscription to move", async || {
-        other.publish(hint(1));
-        timeout(Duration::from_millis(100), next(&mut heard)).await.ok()
-    })
-    .await;
-}
-
-/// Hints of `from` reach `to` again; how long that took.
-async fn healed(from: &RedisBus, to: &mut Receiver<Hint>, since: Instant) -> Duration {
-    let mut n = 1000;
-    until("hints to flow again", async || {
-        n += 1;
-        from.publish(hint(n));
-        timeout(Duration::from_millis(100), next(to)).await.ok()
-    })
-    .await;
-    since.elapsed()
-}
-
-#[tokio::test]
-async fn a_killed_master_is_replaced_by_its_replica() {
-    let mut cluster = Cluster::start("mail").await;
-    let (a, b) = (node(&cluster.url("mail")), node(&cluster.url("mail")));
-    up(&a).await;
-    up(&b).await;
-    assert_eq!((add(&a, "k").await, add(&b, "k").await), (1, 2));
-    let mut at_b = b.subscribe();
-    cluster.master.kill();
-    let killed = Instant::now();
-    down(&a).await;
-    down(&b).await;
-    for n in 1..=3 {
-        assert_eq!(add(&a, "meanwhile").await, n, "counted within the node");
-    }
-    resync(&mut at_b).await;
-    let pause = healed(&a, &mut at_b, killed).await;
-    eprintln!("hints flowed again {pause:?} after kill -9 of the master");
-    assert_eq!(cluster.replica.info("role").await.as_deref(), Some("master"));
-    until("counts to be shared", async || {
-        let before = add(&a, "after").await;
-        (add(&b, "after").await == before + 1 && before > 1).then_some(())
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_stopped_master_is_left_for_the_one_that_sentinel_names() {
-    let cluster = Cluster::start("mail").await;
-    let (a, b) = (node(&cluster.url("mail")), node(&cluster.url("mail")));
-    up(&a).await;
-    up(&b).await;
-    let mut at_b = b.subscribe();
-    cluster.master.signal("STOP");
-    let stopped = Instant::now();
-    down(&b).await;
-    resync(&mut at_b).await;
-    let pause = healed(&a, &mut at_b, stopped).await;
-    eprintln!("hints flowed again {pause:?} after SIGSTOP of the master");
-    // The old one wakes up and still believes that it leads, until Sentinel tells it otherwise.
-    cluster.master.signal("CONT");
-    assert_eq!(add(&a, "k").await + 1, add(&b, "k").await);
-}
+redis_suite!(Server);

@@ -35,6 +35,25 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
     }
 }
 
+/// One command, words separated by spaces, on a connection of its own.
+pub async fn say<T: redis::FromRedisValue>(url: &str, words: &str) -> Option<T> {
+    let client = redis::Client::open(url).expect("an address");
+    let mut connection = client.get_multiplexed_async_connection().await.ok()?;
+    let mut words = words.split(' ');
+    let mut command = redis::cmd(words.next().expect("a command"));
+    words.for_each(|word| {
+        command.arg(word);
+    });
+    command.query_async(&mut connection).await.ok()
+}
+
+/// `key:value` of INFO.
+pub async fn info(url: &str, key: &str) -> Option<String> {
+    let info: String = say(url, "INFO").await?;
+    let line = info.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+    Some(line.to_owned())
+}
+
 impl Server {
     pub async fn redis(options: &[&str]) -> Server {
         loop {
@@ -114,21 +133,12 @@ impl Server {
 
     /// One command, words separated by spaces, on a connection of its own.
     pub async fn say<T: redis::FromRedisValue>(&self, words: &str) -> Option<T> {
-        let client = redis::Client::open(self.url()).expect("an address");
-        let mut connection = client.get_multiplexed_async_connection().await.ok()?;
-        let mut words = words.split(' ');
-        let mut command = redis::cmd(words.next().expect("a command"));
-        words.for_each(|word| {
-            command.arg(word);
-        });
-        command.query_async(&mut connection).await.ok()
+        say(&self.url(), words).await
     }
 
     /// `key:value` of INFO.
     pub async fn info(&self, key: &str) -> Option<String> {
-        let info: String = self.say("INFO").await?;
-        let line = info.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
-        Some(line.to_owned())
+        info(&self.url(), key).await
     }
 
     pub fn kill(&mut self) {
