@@ -1,0 +1,184 @@
+//! Modseqs never go back, a change has one, and what `Changed` answers is complete.
+
+use super::Finding;
+use super::log::{Key, Log, Place, Seen, ShownAt};
+use super::peaks::Peaks;
+use super::removal::removed;
+use crate::history::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub fn check(log: &Log) -> Vec<Finding> {
+    [highest(log), messages(log), silent(log), complete(log)].concat()
+}
+
+/// HIGHESTMODSEQ as told by sights.
+fn told<'a>(s: &Seen<'a>) -> Option<(Place<'a>, ModSeq)> {
+    match s.sight {
+        Sight::Selected { login, validity, highest_modseq, .. }
+        | Sight::Status { login, validity, highest_modseq, .. }
+        | Sight::Changed { login, validity, upto: highest_modseq, .. } => {
+            Some((Place { login, validity: *validity }, *highest_modseq))
+        }
+        _ => None,
+    }
+}
+
+/// Per mailbox, what modseqs had been seen or told.
+fn peaks<'a>(log: &Log<'a>) -> BTreeMap<Place<'a>, Peaks<ModSeq>> {
+    let mut observed: BTreeMap<Place, Vec<(usize, ModSeq)>> = BTreeMap::new();
+    for s in &log.seen {
+        if let Some((place, modseq)) = told(s) {
+            observed.entry(place).or_default().push((s.ix, modseq));
+        }
+    }
+    for s in &log.shown {
+        if let Some(modseq) = s.shown.modseq {
+            observed.entry(s.key.place).or_default().push((s.ix, modseq));
+        }
+    }
+    for op in &log.ops {
+        if let (Call::Store { login, validity, .. }, Some((end, Reply::Stored { modseqs, .. }))) = (op.call, op.reply()) {
+            let list = observed.entry(Place { login, validity: *validity }).or_default();
+            list.extend(modseqs.values().map(|m| (end, *m)));
+        }
+    }
+    observed.into_iter().map(|(place, list)| (place, Peaks::new(list))).collect()
+}
+
+fn highest(log: &Log) -> Vec<Finding> {
+    let peaks = peaks(log);
+    let mut findings = Vec::new();
+    for s in &log.seen {
+        let Some((place, modseq)) = told(s) else { continue };
+        if let Some((at, top)) = peaks[&place].before(s.from).filter(|(_, top)| *top > modseq) {
+            let text =
+                format!("{} is told HIGHESTMODSEQ {modseq} of {place}, which was {top} at {}", log.who(s.ix), log.at(at));
+            findings.push(Finding::new("modseq", text, [at, s.ix]));
+        }
+    }
+    findings
+}
+
+fn by_message<'b, 'a>(log: &'b Log<'a>) -> BTreeMap<Key<'a>, Vec<&'b ShownAt<'a>>> {
+    let mut all: BTreeMap<Key, Vec<&ShownAt>> = BTreeMap::new();
+    for s in log.shown.iter().filter(|s| s.shown.modseq.is_some()) {
+        all.entry(s.key).or_default().push(s);
+    }
+    all
+}
+
+/// A message's modseq never goes down.
+fn messages(log: &Log) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (key, shown) in by_message(log) {
+        let first = shown[0].shown.modseq;
+        if shown.iter().all(|s| s.shown.modseq == first) {
+            continue;
+        }
+        let peaks = Peaks::new(shown.iter().filter_map(|s| Some((s.ix, s.shown.modseq?))).collect());
+        let lower = shown.iter().find_map(|s| {
+            let (at, top) = peaks.before(s.from).filter(|(_, top)| s.shown.modseq.is_some_and(|m| m < *top))?;
+            Some((s, at, top))
+        });
+        if let Some((s, at, top)) = lower {
+            let text = format!("{} is shown {key} with modseq {:?}, which had {top} at {}", log.who(s.ix), s.shown.modseq, log.at(at));
+            findings.push(Finding::new("modseq", text, [at, s.ix]));
+        }
+    }
+    findings
+}
+
+/// Flags that differ at the same modseq: a change that nobody who asks for changes would hear of.
+fn silent(log: &Log) -> Vec<Finding> {
+    let mut first: BTreeMap<(Key, ModSeq), (usize, &[String])> = BTreeMap::new();
+    let mut told = BTreeSet::new();
+    let mut findings = Vec::new();
+    for s in &log.shown {
+        let (Some(modseq), Some(flags)) = (s.shown.modseq, &s.shown.flags) else { continue };
+        let (at, before) = *first.entry((s.key, modseq)).or_insert((s.ix, flags));
+        if before != flags.as_slice() && told.insert(s.key) {
+            let text = format!(
+                "{} is shown {} at modseq {modseq} with {flags:?}, which had {before:?} at that modseq at {}",
+                log.who(s.ix),
+                s.key,
+                log.at(at)
+            );
+            findings.push(Finding::new("modseq", text, [at, s.ix]));
+        }
+    }
+    findings
+}
+
+/// What differs between `since` and `upto` is in the answer.
+fn complete(log: &Log) -> Vec<Finding> {
+    let messages = by_message(log);
+    let mut findings = Vec::new();
+    for s in &log.seen {
+        let Sight::Changed { login, validity, since, upto, changed, gone, .. } = s.sight else { continue };
+        let place = Place { login, validity: *validity };
+        let told: BTreeSet<Uid> = changed.iter().map(|m| m.uid).chain(gone.iter().copied()).collect();
+        let all = Key { place, uid: 0 }..=Key { place, uid: Uid::MAX };
+        for (key, shown) in messages.range(all).filter(|(key, _)| !told.contains(&key.uid)) {
+            if let Some(proof) = left_out(log, s, shown, *since..=*upto) {
+                let text = format!(
+                    "{} asks for what changed in {place} from {since} to {upto} and is not told of {key}, which has \
+                     modseq {:?} at {}",
+                    log.who(s.ix),
+                    proof.shown.modseq,
+                    log.at(proof.ix)
+                );
+                findings.push(Finding::new("modseq", text, [s.ix, proof.ix]));
+            }
+        }
+        findings.extend(not_told_gone(log, s, place, *since, &told));
+    }
+    findings
+}
+
+/// A sight of a message that proves that it belongs into an answer it is not in.
+fn left_out<'b, 'a>(
+    log: &Log<'a>,
+    answer: &Seen,
+    shown: &[&'b ShownAt<'a>],
+    range: std::ops::RangeInclusive<ModSeq>,
+) -> Option<&'b ShownAt<'a>> {
+    let (since, upto) = (*range.start(), *range.end());
+    let within = |s: &&&ShownAt| s.shown.modseq.is_some_and(|m| m > since && m <= upto);
+    // It existed at `since`: then it has either changed or gone, and both belong into the answer.
+    let old = shown.iter().any(|s| s.shown.modseq.is_some_and(|m| m <= since));
+    // One that came and went since then may be left out (RFC 7162 §3.2.10); one that is there later may not.
+    shown.iter().filter(within).find(|s| old || s.from > answer.ix || !log.may_be_gone(s.key, answer.ix)).copied()
+}
+
+/// A message that was there at `since` and whose removal was acknowledged before the question.
+fn not_told_gone<'a>(
+    log: &Log<'a>,
+    answer: &Seen,
+    place: Place<'a>,
+    since: ModSeq,
+    told: &BTreeSet<Uid>,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    // From this event on, the mailbox had reached `since`.
+    let reached = log.seen.iter().find(|s| super::modseq::told(s).is_some_and(|(p, m)| p == place && m >= since));
+    let Some(reached) = reached.map(|s| s.ix) else { return findings };
+    for op in &log.ops {
+        let Some((end, _)) = op.reply().filter(|(end, _)| *end < answer.from && *end > reached) else { continue };
+        for key in removed(log, op).into_iter().filter(|key| key.place == place && !told.contains(&key.uid)) {
+            let there = log.listings.get(&place).into_iter().flatten();
+            let Some(there) = there.into_iter().find(|l| l.from > reached && l.ix < answer.ix && l.has(key.uid)) else {
+                continue;
+            };
+            let text = format!(
+                "{} asks for what changed since {since} and is not told that {key} is gone, which was there at {} and \
+                 whose removal by operation {} was acknowledged at {}",
+                log.who(answer.ix),
+                log.at(there.ix),
+                op.no,
+                log.at(end)
+            );
+            findings.push(Finding::new("modseq", text, [there.ix, op.invoked, end, answer.ix]));
+        }
+    }
+    findings
+}
