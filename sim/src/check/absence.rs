@@ -22,7 +22,8 @@ pub fn absences<'a>(
     let passed = passed(index, seen);
     let mut all = BTreeMap::new();
     for (&place, messages) in &index.messages {
-        let mut open: BTreeMap<Uid, Absence> = messages.keys().map(|&uid| (uid, Absence::default())).collect();
+        let mut open: BTreeMap<Uid, Absence> =
+            messages.keys().map(|&uid| (uid, Absence::default())).collect();
         for listing in listings.get(&place).into_iter().flatten() {
             let told = passed.get(&place).and_then(|p| p.before(listing.from)).map_or(0, |(_, uid)| uid);
             let top = told.max(listing.uids.last().copied().unwrap_or_default());
@@ -54,8 +55,8 @@ fn passed<'a>(index: &Index<'a>, seen: &[Seen<'a>]) -> BTreeMap<Place<'a>, Peaks
         }
     }
     for s in seen {
-        if let Sight::Selected { login, validity, uid_next, .. } | Sight::Status { login, validity, uid_next, .. } =
-            s.sight
+        if let Sight::Selected { login, validity, uid_next, .. }
+        | Sight::Status { login, validity, uid_next, .. } = s.sight
         {
             let place = Place { login, validity: *validity };
             all.entry(place).or_default().push((s.ix, uid_next.saturating_sub(1)));

@@ -8,7 +8,11 @@ pub fn check(log: &Log) -> Vec<Finding> {
     for seen in &log.shown {
         if seen.shown.intact == Some(false) {
             let attempt = seen.shown.attempt;
-            let text = format!("{} shows {} (attempt {attempt:?}) with bytes that nobody sent", log.who(seen.ix), seen.key);
+            let text = format!(
+                "{} shows {} (attempt {attempt:?}) with bytes that nobody sent",
+                log.who(seen.ix),
+                seen.key
+            );
             findings.push(Finding::new("bytes", text, [seen.ix]));
         }
     }

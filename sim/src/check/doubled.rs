@@ -23,10 +23,17 @@ pub fn check(log: &Log) -> Vec<Finding> {
 }
 
 /// The first copy, by the time it was seen, that no operation invoked before is left to explain.
-fn too_many<'a>(log: &Log<'a>, place: Place<'a>, attempt: Attempt, copies: &[(usize, Uid)]) -> Option<Finding> {
+fn too_many<'a>(
+    log: &Log<'a>,
+    place: Place<'a>,
+    attempt: Attempt,
+    copies: &[(usize, Uid)],
+) -> Option<Finding> {
     let causes: Vec<&Op> = causes(log, place, attempt);
-    let (nth, &(seen, uid)) =
-        copies.iter().enumerate().find(|(nth, (seen, _))| causes.get(*nth).is_none_or(|op| op.invoked > *seen))?;
+    let (nth, &(seen, uid)) = copies
+        .iter()
+        .enumerate()
+        .find(|(nth, (seen, _))| causes.get(*nth).is_none_or(|op| op.invoked > *seen))?;
     let uids: Vec<Uid> = copies.iter().map(|(_, uid)| *uid).collect();
     let numbers: Vec<OpNo> = causes.iter().map(|op| op.no).collect();
     let refused = refused(log, attempt).map_or(String::new(), |op| format!("; operation {op} was refused"));
@@ -55,7 +62,9 @@ pub fn causes<'b, 'a>(log: &'b Log<'a>, place: Place<'a>, attempt: Attempt) -> V
                 if login == place.login && log.index.named(place, to) =>
             {
                 let source = Place { login, validity: *validity };
-                let of_it = |uid: &&Uid| log.index.attempt(Key { place: source, uid: **uid }).is_none_or(|a| a == attempt);
+                let of_it = |uid: &&Uid| {
+                    log.index.attempt(Key { place: source, uid: **uid }).is_none_or(|a| a == attempt)
+                };
                 uids.iter().filter(of_it).count()
             }
             // RFC 3501 §6.3.5: a renamed INBOX leaves all its messages to the new mailbox, as many as there were.

@@ -31,7 +31,12 @@ fn came_back(log: &Log) -> Vec<Finding> {
         let Some(gone) = log.absences.get(&seen.key).and_then(|a| a.gone) else { continue };
         let before = log.index.known(seen.key).and_then(|k| k.shown).is_some_and(|ix| ix < gone);
         if gone < seen.from && before && told.insert(seen.key) {
-            let text = format!("{} is shown {} again, which was gone at {}", log.who(seen.ix), seen.key, log.at(gone));
+            let text = format!(
+                "{} is shown {} again, which was gone at {}",
+                log.who(seen.ix),
+                seen.key,
+                log.at(gone)
+            );
             findings.push(Finding::new("expunged", text, [gone, seen.ix]));
         }
     }

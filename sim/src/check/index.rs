@@ -126,10 +126,11 @@ impl<'a> Index<'a> {
     fn targeted(&mut self, at: usize, op: &Op<'a>) {
         let (login, name, validity, uids): (&str, &str, _, _) = match op.call {
             Call::Store { login, mailbox, validity, uids, .. } => (login, mailbox, *validity, uids),
-            Call::Copy { login, from, validity, uids, .. } | Call::Move { login, from, validity, uids, .. } => {
-                (login, from, *validity, uids)
+            Call::Copy { login, from, validity, uids, .. }
+            | Call::Move { login, from, validity, uids, .. } => (login, from, *validity, uids),
+            Call::Expunge { login, mailbox, validity: Some(validity), uids } => {
+                (login, mailbox, *validity, uids)
             }
-            Call::Expunge { login, mailbox, validity: Some(validity), uids } => (login, mailbox, *validity, uids),
             Call::Expunge { validity: None, .. } => {
                 self.by_name.push(at);
                 return;
@@ -146,12 +147,16 @@ impl<'a> Index<'a> {
     /// A copy is of the attempt that its source is of. Copies are made in order, so one round carries it along.
     fn copied(&mut self, ops: &[Op<'a>]) {
         for op in ops {
-            let (Call::Copy { login, validity: v, .. } | Call::Move { login, validity: v, .. }) = op.call else { continue };
+            let (Call::Copy { login, validity: v, .. } | Call::Move { login, validity: v, .. }) = op.call
+            else {
+                continue;
+            };
             let Some((ix, Reply::Copied { validity, from, to })) = op.reply() else { continue };
             for (&source, &target) in from.iter().zip(to) {
                 let source = Key { place: Place { login, validity: *v }, uid: source };
                 if let Some(attempt) = self.attempt(source) {
-                    self.message(Key { place: Place { login, validity: *validity }, uid: target }, ix).is(attempt, ix);
+                    self.message(Key { place: Place { login, validity: *validity }, uid: target }, ix)
+                        .is(attempt, ix);
                 }
             }
         }
@@ -187,7 +192,9 @@ pub fn place_of(sight: &Sight) -> Option<(Place<'_>, &str)> {
         | Sight::Fetched { login, mailbox, validity, .. }
         | Sight::Noticed { login, mailbox, validity, .. }
         | Sight::Changed { login, mailbox, validity, .. }
-        | Sight::Status { login, mailbox, validity, .. } => Some((Place { login, validity: *validity }, mailbox)),
+        | Sight::Status { login, mailbox, validity, .. } => {
+            Some((Place { login, validity: *validity }, mailbox))
+        }
         _ => None,
     }
 }

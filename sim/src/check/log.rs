@@ -207,9 +207,8 @@ fn shown<'a>(seen: &[Seen<'a>]) -> Vec<ShownAt<'a>> {
     let mut all = Vec::new();
     for s in seen {
         let (login, validity, lists): (&str, _, [&[Shown]; 2]) = match s.sight {
-            Sight::Listed { login, validity, messages, .. } | Sight::Fetched { login, validity, messages, .. } => {
-                (login, *validity, [messages, &[]])
-            }
+            Sight::Listed { login, validity, messages, .. }
+            | Sight::Fetched { login, validity, messages, .. } => (login, *validity, [messages, &[]]),
             Sight::Noticed { login, validity, new, changed, .. } => (login, *validity, [new, changed]),
             Sight::Changed { login, validity, changed, .. } => (login, *validity, [changed, &[]]),
             _ => continue,

@@ -18,7 +18,9 @@ pub fn check(log: &Log) -> Vec<Finding> {
                 findings.extend(by_attempt(log, op, end, (login, mailbox), *attempt));
             }
             (Call::Submit { to, attempt }, _) => {
-                findings.extend(to.iter().filter_map(|login| by_attempt(log, op, end, (login, "INBOX"), *attempt)));
+                findings.extend(
+                    to.iter().filter_map(|login| by_attempt(log, op, end, (login, "INBOX"), *attempt)),
+                );
             }
             (
                 Call::Copy { login, validity: v, .. } | Call::Move { login, validity: v, .. },
@@ -40,7 +42,13 @@ fn key(login: &str, validity: UidValidity, uid: Uid) -> Key<'_> {
 }
 
 /// A message whose UID was told.
-fn by_uid<'a>(log: &Log<'a>, op: &Op<'a>, end: usize, key: Key<'a>, attempt: Option<Attempt>) -> Option<Finding> {
+fn by_uid<'a>(
+    log: &Log<'a>,
+    op: &Op<'a>,
+    end: usize,
+    key: Key<'a>,
+    attempt: Option<Attempt>,
+) -> Option<Finding> {
     let fault = |ix: usize, what: String| {
         let text = format!("operation {}, acknowledged at {} with {key}: {what}", op.no, log.at(end));
         Some(Finding::new("lost", text, [op.invoked, end, ix]))
@@ -52,7 +60,10 @@ fn by_uid<'a>(log: &Log<'a>, op: &Op<'a>, end: usize, key: Key<'a>, attempt: Opt
             }
             Some(_) => {}
             None if !log.may_be_gone(key, listing.ix) => {
-                return fault(listing.ix, "it is not there in the end, and nobody has asked to remove it".into());
+                return fault(
+                    listing.ix,
+                    "it is not there in the end, and nobody has asked to remove it".into(),
+                );
             }
             None => {}
         }

@@ -37,7 +37,9 @@ fn peaks<'a>(log: &Log<'a>) -> BTreeMap<Place<'a>, Peaks<ModSeq>> {
         }
     }
     for op in &log.ops {
-        if let (Call::Store { login, validity, .. }, Some((end, Reply::Stored { modseqs, .. }))) = (op.call, op.reply()) {
+        if let (Call::Store { login, validity, .. }, Some((end, Reply::Stored { modseqs, .. }))) =
+            (op.call, op.reply())
+        {
             let list = observed.entry(Place { login, validity: *validity }).or_default();
             list.extend(modseqs.values().map(|m| (end, *m)));
         }
@@ -51,8 +53,11 @@ fn highest(log: &Log) -> Vec<Finding> {
     for s in &log.seen {
         let Some((place, modseq)) = told(s) else { continue };
         if let Some((at, top)) = peaks[&place].before(s.from).filter(|(_, top)| *top > modseq) {
-            let text =
-                format!("{} is told HIGHESTMODSEQ {modseq} of {place}, which was {top} at {}", log.who(s.ix), log.at(at));
+            let text = format!(
+                "{} is told HIGHESTMODSEQ {modseq} of {place}, which was {top} at {}",
+                log.who(s.ix),
+                log.at(at)
+            );
             findings.push(Finding::new("modseq", text, [at, s.ix]));
         }
     }
@@ -77,11 +82,17 @@ fn messages(log: &Log) -> Vec<Finding> {
         }
         let peaks = Peaks::new(shown.iter().filter_map(|s| Some((s.ix, s.shown.modseq?))).collect());
         let lower = shown.iter().find_map(|s| {
-            let (at, top) = peaks.before(s.from).filter(|(_, top)| s.shown.modseq.is_some_and(|m| m < *top))?;
+            let (at, top) =
+                peaks.before(s.from).filter(|(_, top)| s.shown.modseq.is_some_and(|m| m < *top))?;
             Some((s, at, top))
         });
         if let Some((s, at, top)) = lower {
-            let text = format!("{} is shown {key} with modseq {:?}, which had {top} at {}", log.who(s.ix), s.shown.modseq, log.at(at));
+            let text = format!(
+                "{} is shown {key} with modseq {:?}, which had {top} at {}",
+                log.who(s.ix),
+                s.shown.modseq,
+                log.at(at)
+            );
             findings.push(Finding::new("modseq", text, [at, s.ix]));
         }
     }
@@ -147,7 +158,11 @@ fn left_out<'b, 'a>(
     // It existed at `since`: then it has either changed or gone, and both belong into the answer.
     let old = shown.iter().any(|s| s.shown.modseq.is_some_and(|m| m <= since));
     // One that came and went since then may be left out (RFC 7162 §3.2.10); one that is there later may not.
-    shown.iter().filter(within).find(|s| old || s.from > answer.ix || !log.may_be_gone(s.key, answer.ix)).copied()
+    shown
+        .iter()
+        .filter(within)
+        .find(|s| old || s.from > answer.ix || !log.may_be_gone(s.key, answer.ix))
+        .copied()
 }
 
 /// A message that was there at `since` and whose removal was acknowledged before the question.
@@ -160,13 +175,18 @@ fn not_told_gone<'a>(
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     // From this event on, the mailbox had reached `since`.
-    let reached = log.seen.iter().find(|s| super::modseq::told(s).is_some_and(|(p, m)| p == place && m >= since));
+    let reached =
+        log.seen.iter().find(|s| super::modseq::told(s).is_some_and(|(p, m)| p == place && m >= since));
     let Some(reached) = reached.map(|s| s.ix) else { return findings };
     for op in &log.ops {
-        let Some((end, _)) = op.reply().filter(|(end, _)| *end < answer.from && *end > reached) else { continue };
+        let Some((end, _)) = op.reply().filter(|(end, _)| *end < answer.from && *end > reached) else {
+            continue;
+        };
         for key in removed(log, op).into_iter().filter(|key| key.place == place && !told.contains(&key.uid)) {
             let there = log.listings.get(&place).into_iter().flatten();
-            let Some(there) = there.into_iter().find(|l| l.from > reached && l.ix < answer.ix && l.has(key.uid)) else {
+            let Some(there) =
+                there.into_iter().find(|l| l.from > reached && l.ix < answer.ix && l.has(key.uid))
+            else {
                 continue;
             };
             let text = format!(

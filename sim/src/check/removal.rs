@@ -36,7 +36,10 @@ impl<'a> Log<'a> {
         let alive = self.index.alive.get(&place).copied().unwrap_or_default();
         self.ops.iter().take_while(|op| op.invoked < upto).any(|op| match op.call {
             Call::Delete { login, mailbox } => {
-                op.may() && !op.settled_before(alive) && login == place.login && self.index.named(place, mailbox)
+                op.may()
+                    && !op.settled_before(alive)
+                    && login == place.login
+                    && self.index.named(place, mailbox)
             }
             Call::Rename { login, from, .. } => {
                 op.may() && from == "INBOX" && login == place.login && self.index.named(place, from)
@@ -52,7 +55,9 @@ impl<'a> Log<'a> {
             known.attempt().is_none()
                 && known.targets.iter().any(|&at| {
                     let op = &self.ops[at];
-                    op.may() && op.invoked < upto && matches!(op.call, Call::Move { .. } | Call::Expunge { .. })
+                    op.may()
+                        && op.invoked < upto
+                        && matches!(op.call, Call::Move { .. } | Call::Expunge { .. })
                 })
         };
         let by_name = self.index.by_name.iter().any(|&at| {
@@ -68,7 +73,10 @@ impl<'a> Log<'a> {
                 Call::Rename { login, from, .. } => (login, from),
                 _ => return false,
             };
-            op.may() && op.invoked < upto && at.0 == login && (at.1 == name || name.starts_with(at.1.as_str()))
+            op.may()
+                && op.invoked < upto
+                && at.0 == login
+                && (at.1 == name || name.starts_with(at.1.as_str()))
         });
         by_name
             || deleted
@@ -76,7 +84,10 @@ impl<'a> Log<'a> {
                 self.mailbox_may_be_gone(place, upto)
                     || self.index.messages.get(&place).is_some_and(|all| all.values().any(takes))
             })
-            || self.facts.retention.is_some_and(|keep| self.events[upto.min(self.events.len() - 1)].at >= keep)
+            || self
+                .facts
+                .retention
+                .is_some_and(|keep| self.events[upto.min(self.events.len() - 1)].at >= keep)
     }
 
     /// Whether the message is old enough to have expired. Copies may be as old as what they are copied from, and

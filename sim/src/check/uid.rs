@@ -2,7 +2,7 @@
 
 use super::Finding;
 use super::index::place_of;
-use super::log::{Key, Log, Place};
+use super::log::{Log, Place, Seen};
 use super::peaks::Peaks;
 use crate::history::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,13 @@ fn two_messages(log: &Log) -> Vec<Finding> {
     for (place, messages) in &log.index.messages {
         for (uid, known) in messages.iter().filter(|(_, known)| known.attempts.len() > 1) {
             let (one, two) = (known.attempts[0], known.attempts[1]);
-            let text = format!("UID {uid} of {place} names {:?} at {} and {:?} at {}", one.0, log.at(one.1), two.0, log.at(two.1));
+            let text = format!(
+                "UID {uid} of {place} names {:?} at {} and {:?} at {}",
+                one.0,
+                log.at(one.1),
+                two.0,
+                log.at(two.1)
+            );
             findings.push(Finding::new("uid", text, [one.1, two.1]));
         }
     }
@@ -46,7 +52,8 @@ fn late(log: &Log) -> Vec<Finding> {
 /// UIDNEXT as told by sights.
 fn uid_nexts<'b, 'a>(log: &'b Log<'a>) -> impl Iterator<Item = (usize, usize, Place<'a>, Uid)> + 'b {
     log.seen.iter().filter_map(|s| match s.sight {
-        Sight::Selected { login, validity, uid_next, .. } | Sight::Status { login, validity, uid_next, .. } => {
+        Sight::Selected { login, validity, uid_next, .. }
+        | Sight::Status { login, validity, uid_next, .. } => {
             Some((s.from, s.ix, Place { login, validity: *validity }, *uid_next))
         }
         _ => None,
@@ -65,7 +72,8 @@ fn next(log: &Log) -> Vec<Finding> {
         });
         observed.entry(place).or_default().extend(told);
     }
-    let peaks: BTreeMap<Place, Peaks<Uid>> = observed.into_iter().map(|(p, list)| (p, Peaks::new(list))).collect();
+    let peaks: BTreeMap<Place, Peaks<Uid>> =
+        observed.into_iter().map(|(p, list)| (p, Peaks::new(list))).collect();
     let mut findings = Vec::new();
     for (from, ix, place, next) in uid_nexts(log) {
         if let Some((at, least)) = peaks[&place].before(from).filter(|(_, least)| *least > next) {
@@ -83,10 +91,9 @@ fn next(log: &Log) -> Vec<Finding> {
 /// A name's UIDVALIDITY goes up, and only with a reason.
 fn validity(log: &Log) -> Vec<Finding> {
     let mut observed: BTreeMap<(&str, &str), Vec<(usize, UidValidity)>> = BTreeMap::new();
-    let named = |s: &super::log::Seen<'_>| s.ix;
     for s in &log.seen {
         if let Some((place, name)) = place_of(s.sight) {
-            observed.entry((place.login, name)).or_default().push((named(s), place.validity));
+            observed.entry((place.login, name)).or_default().push((s.ix, place.validity));
         }
     }
     let peaks: BTreeMap<_, _> = observed.into_iter().map(|(name, list)| (name, Peaks::new(list))).collect();
@@ -114,7 +121,9 @@ fn validity(log: &Log) -> Vec<Finding> {
 /// Whether a rename may have given the name to another mailbox, or taken it away.
 fn renamed(log: &Log, login: &str, name: &str, upto: usize) -> bool {
     log.ops.iter().take_while(|op| op.invoked < upto).any(|op| match op.call {
-        Call::Rename { login: l, from, to } => op.may() && l == login && (above(from, name) || above(to, name)),
+        Call::Rename { login: l, from, to } => {
+            op.may() && l == login && (above(from, name) || above(to, name))
+        }
         _ => false,
     })
 }
@@ -136,7 +145,7 @@ fn recreated(log: &Log) -> Vec<Finding> {
     let mut findings = Vec::new();
     for op in &log.ops {
         let (Call::Delete { login, mailbox }, Some((end, _))) = (op.call, op.reply()) else { continue };
-        let of_name = |s: &&super::log::Seen<'_>| {
+        let of_name = |s: &&Seen<'_>| {
             place_of(s.sight).is_some_and(|(p, name)| p.login == login && name == mailbox)
         };
         let before = log.seen.iter().filter(of_name).filter(|s| s.ix < op.invoked);
@@ -153,9 +162,4 @@ fn recreated(log: &Log) -> Vec<Finding> {
         findings.push(Finding::new("uid", text, [op.invoked, end, again.ix]));
     }
     findings
-}
-
-/// A message's key, for those who have a listing and a UID.
-pub fn key(place: Place<'_>, uid: Uid) -> Key<'_> {
-    Key { place, uid }
 }

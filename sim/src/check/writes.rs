@@ -115,15 +115,19 @@ fn elsewhere(log: &Log) -> Vec<Finding> {
             _ => continue,
         };
         // A page shows the newest: what is older than all of it may be on the next one.
-        let page = if matches!(s.sight, Sight::Web { .. }) { listed.first().map_or(0, |(_, uid)| *uid) } else { 0 };
+        let page =
+            if matches!(s.sight, Sight::Web { .. }) { listed.first().map_or(0, |(_, uid)| *uid) } else { 0 };
         let places: Vec<Place> = log.index.places(login, name).collect();
         let [place] = places[..] else { continue };
         for (&uid, known) in log.index.messages.get(&place).into_iter().flatten() {
             let missing = known.first < s.from && uid >= page && !listed.contains(&(place.validity, uid));
             let key = Key { place, uid };
             if missing && !log.may_be_gone(key, s.ix) {
-                let text =
-                    format!("{} does not find {key} there, known since {}", log.who(s.ix), log.at(known.first));
+                let text = format!(
+                    "{} does not find {key} there, known since {}",
+                    log.who(s.ix),
+                    log.at(known.first)
+                );
                 findings.push(Finding::new("read your writes", text, [known.first, s.ix]));
             }
         }
