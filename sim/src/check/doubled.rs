@@ -49,6 +49,20 @@ fn too_many<'a>(
 
 /// Operations that may have put a copy into the mailbox, each as often as it may have, in order of invocation.
 pub fn causes<'b, 'a>(log: &'b Log<'a>, place: Place<'a>, attempt: Attempt) -> Vec<&'b Op<'a>> {
+    let mut causes = direct(log, place, attempt);
+    for op in log.ops.iter().filter(|op| op.may()) {
+        // RFC 3501 §6.3.5: a renamed INBOX leaves all its messages to the new mailbox, as many as there were.
+        let Call::Rename { login, from, to } = op.call else { continue };
+        if from == "INBOX" && login == place.login && log.index.named(place, to) {
+            let there = log.index.places(login, from).map(|inbox| direct(log, inbox, attempt).len()).sum();
+            causes.extend(std::iter::repeat_n(op, there));
+        }
+    }
+    causes.sort_by_key(|op| op.invoked);
+    causes
+}
+
+fn direct<'b, 'a>(log: &'b Log<'a>, place: Place<'a>, attempt: Attempt) -> Vec<&'b Op<'a>> {
     let mut causes = Vec::new();
     for op in log.ops.iter().filter(|op| op.may()) {
         let times = match op.call {
@@ -66,10 +80,6 @@ pub fn causes<'b, 'a>(log: &'b Log<'a>, place: Place<'a>, attempt: Attempt) -> V
                     log.index.attempt(Key { place: source, uid: **uid }).is_none_or(|a| a == attempt)
                 };
                 uids.iter().filter(of_it).count()
-            }
-            // RFC 3501 §6.3.5: a renamed INBOX leaves all its messages to the new mailbox, as many as there were.
-            Call::Rename { login, from, to } if from == "INBOX" && login == place.login => {
-                usize::from(log.index.named(place, to))
             }
             _ => 0,
         };

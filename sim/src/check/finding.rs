@@ -26,7 +26,8 @@ impl Finding {
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     /// Since when everything is healed and nothing is in flight on any server, so that listings from then on are
-    /// final. Without it, whatever was asked for after the last operation is final.
+    /// final. Without it, whatever was asked for after the last operation is final: that is
+    /// right only where no operation of unknown outcome can still take effect.
     pub quiet_from: Option<Duration>,
     /// How long after the last change a session that listens may go without having heard of it.
     pub healing: Duration,

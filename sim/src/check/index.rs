@@ -4,6 +4,9 @@ use super::log::{Key, Op, Place, Seen, ShownAt};
 use crate::history::*;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How many renames of one mailbox are followed.
+const ROUNDS: usize = 8;
+
 /// What is known of a message.
 #[derive(Debug, Default)]
 pub struct Known {
@@ -162,17 +165,29 @@ impl<'a> Index<'a> {
         }
     }
 
-    /// A rename that was not refused gives a mailbox, and those below it, one more name they may have.
+    /// A mailbox may have had any name that renames lead to or come from: which of those that were not refused
+    /// happened, and in which order, is not known.
     fn renamed(&mut self, ops: &[Op<'a>]) {
-        for op in ops.iter().filter(|op| op.may()) {
-            let Call::Rename { login, from, to } = op.call else { continue };
+        let renames = ops.iter().filter(|op| op.may()).filter_map(|op| match op.call {
             // RFC 3501 §6.3.5: renaming INBOX moves its messages and leaves it where it is.
-            if from == "INBOX" {
-                continue;
+            Call::Rename { login, from, to } if from != "INBOX" => Some((login, from, to)),
+            _ => None,
+        });
+        let renames: Vec<_> = renames.collect();
+        // Two renames could lead into each other for ever; no mailbox goes through as many names in a run.
+        for _ in 0..ROUNDS {
+            let mut found = false;
+            for (login, from, to) in &renames {
+                for (_, names) in self.names.iter_mut().filter(|(p, _)| p.login == **login) {
+                    let both = |name: &String| [below(name, from, to), below(name, to, from)];
+                    let more: Vec<String> = names.iter().flat_map(both).flatten().collect();
+                    for name in more {
+                        found |= names.insert(name);
+                    }
+                }
             }
-            for (_, names) in self.names.iter_mut().filter(|(p, _)| p.login == login) {
-                let more: Vec<String> = names.iter().filter_map(|name| below(name, from, to)).collect();
-                names.extend(more);
+            if !found {
+                return;
             }
         }
     }

@@ -141,7 +141,13 @@ fn complete(log: &Log) -> Vec<Finding> {
                 findings.push(Finding::new("modseq", text, [s.ix, proof.ix]));
             }
         }
-        findings.extend(not_told_gone(log, s, place, *since, &told));
+        // Known to have come by `since`.
+        let old = |key: Key| {
+            messages.get(&key).is_some_and(|all| all.iter().any(|s| s.shown.modseq <= Some(*since)))
+        };
+        findings.extend(not_told_gone(log, s, *since, |key| {
+            key.place == place && old(key) && !told.contains(&key.uid)
+        }));
     }
     findings
 }
@@ -169,20 +175,19 @@ fn left_out<'b, 'a>(
 fn not_told_gone<'a>(
     log: &Log<'a>,
     answer: &Seen,
-    place: Place<'a>,
     since: ModSeq,
-    told: &BTreeSet<Uid>,
+    untold: impl Fn(Key<'a>) -> bool,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let Some((place, _)) = told(answer) else { return findings };
     // From this event on, the mailbox had reached `since`.
-    let reached =
-        log.seen.iter().find(|s| super::modseq::told(s).is_some_and(|(p, m)| p == place && m >= since));
+    let reached = log.seen.iter().find(|s| told(s).is_some_and(|(p, m)| p == place && m >= since));
     let Some(reached) = reached.map(|s| s.ix) else { return findings };
     for op in &log.ops {
         let Some((end, _)) = op.reply().filter(|(end, _)| *end < answer.from && *end > reached) else {
             continue;
         };
-        for key in removed(log, op).into_iter().filter(|key| key.place == place && !told.contains(&key.uid)) {
+        for key in removed(log, op).into_iter().filter(|key| untold(*key)) {
             let there = log.listings.get(&place).into_iter().flatten();
             let Some(there) =
                 there.into_iter().find(|l| l.from > reached && l.ix < answer.ix && l.has(key.uid))

@@ -145,9 +145,8 @@ fn recreated(log: &Log) -> Vec<Finding> {
     let mut findings = Vec::new();
     for op in &log.ops {
         let (Call::Delete { login, mailbox }, Some((end, _))) = (op.call, op.reply()) else { continue };
-        let of_name = |s: &&Seen<'_>| {
-            place_of(s.sight).is_some_and(|(p, name)| p.login == login && name == mailbox)
-        };
+        let of_name =
+            |s: &&Seen<'_>| place_of(s.sight).is_some_and(|(p, name)| p.login == login && name == mailbox);
         let before = log.seen.iter().filter(of_name).filter(|s| s.ix < op.invoked);
         let old = before.filter_map(|s| place_of(s.sight).map(|(p, _)| p.validity)).max();
         let again = log.seen.iter().filter(of_name).find(|s| {

@@ -1,1 +1,9 @@
-//! Tests of the checkers.
+//! Tests of the checkers: histories made by hand, and thousands made by a model that keeps every promise, each of
+//! which is then spoilt in one way that has to be found.
+
+mod chance;
+mod mail;
+mod model;
+mod random;
+mod reader;
+mod spoil;

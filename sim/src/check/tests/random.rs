@@ -1,0 +1,52 @@
+//! Lawful histories have no finding; each way to spoil one is found.
+
+use super::model::history;
+use super::spoil::{SPOILERS, Spoiler};
+use crate::check::{Facts, run, story};
+use std::time::Duration;
+
+fn facts(quiet: Duration) -> Facts {
+    Facts { quiet_from: Some(quiet), healing: Duration::from_secs(1), ..Facts::default() }
+}
+
+#[test]
+fn lawful_histories_have_no_finding() {
+    for seed in 0..2_000 {
+        let (events, quiet) = history(seed, 400);
+        let findings = run(&events, &facts(quiet));
+        let told: Vec<String> = findings.iter().take(2).map(|f| story::story(&events, f)).collect();
+        assert!(findings.is_empty(), "seed {seed}: {} findings\n{}", findings.len(), told.join("\n"));
+    }
+}
+
+#[test]
+fn spoilt_histories_are_found() {
+    let mut poor = Vec::new();
+    for Spoiler { name, spoil } in SPOILERS {
+        let (mut cases, mut found, mut missed) = (0, 0, Vec::new());
+        for seed in 0..400 {
+            let (mut events, quiet) = history(seed, 400);
+            if spoil(&mut events, seed).is_none() {
+                continue;
+            }
+            cases += 1;
+            if run(&events, &facts(quiet)).is_empty() {
+                missed.push(seed);
+            } else {
+                found += 1;
+            }
+        }
+        println!("{name:<42} {found:>4} of {cases:>4}  missed {:?}", &missed[..missed.len().min(8)]);
+        if cases < 20 || found * 100 < cases * 95 {
+            poor.push(*name);
+        }
+    }
+    assert!(poor.is_empty(), "found too rarely, or too rarely possible: {poor:?}");
+}
+
+#[test]
+fn a_long_history_is_quick_to_check() {
+    let (events, quiet) = history(1, 10_000);
+    let begin = std::hint::black_box(run(&events, &facts(quiet)).len());
+    assert_eq!(begin, 0, "{} events", events.len());
+}
