@@ -1,7 +1,7 @@
 //! Modseqs never go back, a change has one, and what `Changed` answers is complete.
 
 use super::Finding;
-use super::log::{Key, Log, Place, Seen, ShownAt};
+use super::log::{Key, Log, Op, Place, Seen, ShownAt};
 use super::peaks::Peaks;
 use super::removal::removed;
 use crate::history::*;
@@ -123,13 +123,23 @@ fn silent(log: &Log) -> Vec<Finding> {
 /// What differs between `since` and `upto` is in the answer.
 fn complete(log: &Log) -> Vec<Finding> {
     let messages = by_message(log);
+    let top = |all: &Vec<&ShownAt>| all.iter().filter_map(|s| s.shown.modseq).max().unwrap_or_default();
+    let tops: BTreeMap<Key, ModSeq> = messages.iter().map(|(key, all)| (*key, top(all))).collect();
+    let removals = removals(log);
+    let mut reached: BTreeMap<Place, Vec<(usize, ModSeq)>> = BTreeMap::new();
+    for s in &log.seen {
+        if let Some((place, modseq)) = told(s) {
+            reached.entry(place).or_default().push((s.ix, modseq));
+        }
+    }
     let mut findings = Vec::new();
     for s in &log.seen {
         let Sight::Changed { login, validity, since, upto, changed, gone, .. } = s.sight else { continue };
         let place = Place { login, validity: *validity };
         let told: BTreeSet<Uid> = changed.iter().map(|m| m.uid).chain(gone.iter().copied()).collect();
         let all = Key { place, uid: 0 }..=Key { place, uid: Uid::MAX };
-        for (key, shown) in messages.range(all).filter(|(key, _)| !told.contains(&key.uid)) {
+        let newer = |key: &Key| tops.get(key).is_some_and(|top| top > since) && !told.contains(&key.uid);
+        for (key, shown) in messages.range(all).filter(|(key, _)| newer(key)) {
             if let Some(proof) = left_out(log, s, shown, *since..=*upto) {
                 let text = format!(
                     "{} asks for what changed in {place} from {since} to {upto} and is not told of {key}, which has \
@@ -145,9 +155,11 @@ fn complete(log: &Log) -> Vec<Finding> {
         let old = |key: Key| {
             messages.get(&key).is_some_and(|all| all.iter().any(|s| s.shown.modseq <= Some(*since)))
         };
-        findings.extend(not_told_gone(log, s, *since, |key| {
-            key.place == place && old(key) && !told.contains(&key.uid)
-        }));
+        for gone in removals.get(&place).into_iter().flatten().filter(|gone| !told.contains(&gone.key.uid)) {
+            if gone.end < s.from && old(gone.key) {
+                findings.extend(not_told_gone(log, s, *since, reached.get(&place), gone));
+            }
+        }
     }
     findings
 }
@@ -171,39 +183,44 @@ fn left_out<'b, 'a>(
         .copied()
 }
 
-/// A message that was there at `since` and whose removal was acknowledged before the question.
-fn not_told_gone<'a>(
-    log: &Log<'a>,
-    answer: &Seen,
-    since: ModSeq,
-    untold: impl Fn(Key<'a>) -> bool,
-) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let Some((place, _)) = told(answer) else { return findings };
-    // From this event on, the mailbox had reached `since`.
-    let reached = log.seen.iter().find(|s| told(s).is_some_and(|(p, m)| p == place && m >= since));
-    let Some(reached) = reached.map(|s| s.ix) else { return findings };
+/// An acknowledged removal of one message.
+struct Removal<'b, 'a> {
+    op: &'b Op<'a>,
+    end: usize,
+    key: Key<'a>,
+}
+
+fn removals<'b, 'a>(log: &'b Log<'a>) -> BTreeMap<Place<'a>, Vec<Removal<'b, 'a>>> {
+    let mut all: BTreeMap<Place, Vec<Removal>> = BTreeMap::new();
     for op in &log.ops {
-        let Some((end, _)) = op.reply().filter(|(end, _)| *end < answer.from && *end > reached) else {
-            continue;
-        };
-        for key in removed(log, op).into_iter().filter(|key| untold(*key)) {
-            let there = log.listings.get(&place).into_iter().flatten();
-            let Some(there) =
-                there.into_iter().find(|l| l.from > reached && l.ix < answer.ix && l.has(key.uid))
-            else {
-                continue;
-            };
-            let text = format!(
-                "{} asks for what changed since {since} and is not told that {key} is gone, which was there at {} and \
-                 whose removal by operation {} was acknowledged at {}",
-                log.who(answer.ix),
-                log.at(there.ix),
-                op.no,
-                log.at(end)
-            );
-            findings.push(Finding::new("modseq", text, [there.ix, op.invoked, end, answer.ix]));
+        let Some((end, _)) = op.reply() else { continue };
+        for key in removed(log, op) {
+            all.entry(key.place).or_default().push(Removal { op, end, key });
         }
     }
-    findings
+    all
+}
+
+/// A message that was there at `since` and whose removal was acknowledged before the question.
+fn not_told_gone(
+    log: &Log,
+    answer: &Seen,
+    since: ModSeq,
+    reached: Option<&Vec<(usize, ModSeq)>>,
+    gone: &Removal,
+) -> Option<Finding> {
+    // From this event on, the mailbox had reached `since`; a listing of after that has the message.
+    let (reached, _) = reached?.iter().find(|(_, modseq)| *modseq >= since)?;
+    let listings = log.listings.get(&gone.key.place)?;
+    let there = listings.iter().find(|l| l.from > *reached && l.ix < answer.ix && l.has(gone.key.uid))?;
+    let text = format!(
+        "{} asks for what changed since {since} and is not told that {} is gone, which was there at {} and whose \
+         removal by operation {} was acknowledged at {}",
+        log.who(answer.ix),
+        gone.key,
+        log.at(there.ix),
+        gone.op.no,
+        log.at(gone.end)
+    );
+    Some(Finding::new("modseq", text, [there.ix, gone.op.invoked, gone.end, answer.ix]))
 }

@@ -20,7 +20,7 @@ pub struct View<'a> {
     pub gone: Vec<(usize, Uid)>,
     /// All UIDs it was shown, with the first event.
     pub met: BTreeMap<Uid, usize>,
-    /// Moments at which the picture was up to date by promise: since when it listened, until when, and what it was.
+    /// Moments of the quiet end of the run at which the picture was up to date by promise: since when it listened, until when, and what it was.
     pub checked: Vec<Checked>,
 }
 
@@ -51,12 +51,12 @@ pub fn views<'a>(log: &Log<'a>) -> Vec<View<'a>> {
     for (ix, event) in log.events.iter().enumerate() {
         let session = sessions.entry((event.client, event.session)).or_default();
         if !matches!(event.what, What::Saw(Sight::Noticed { .. } | Sight::Woken { .. })) {
-            session.stop_idling(ix);
+            session.stop_idling(ix, log.quiet);
         }
         match &event.what {
             What::Asked => session.asked = Some(ix),
             What::Idling => session.idling = Some(ix),
-            What::Polled => session.polled(ix),
+            What::Polled => session.polled(ix, log.quiet),
             What::Connected { .. } | What::Lost { .. } => done.extend(session.close(event.client, &mut kept)),
             What::Saw(sight) => {
                 if let Sight::Selected { exists, uid_next, .. } = sight {
@@ -72,21 +72,23 @@ pub fn views<'a>(log: &Log<'a>) -> Vec<View<'a>> {
     }
     let last = log.events.len().saturating_sub(1);
     for (_, mut session) in sessions {
-        session.stop_idling(last);
+        session.stop_idling(last, log.quiet);
         done.extend(session.view);
     }
     done
 }
 
 impl<'a> Session<'a> {
-    fn stop_idling(&mut self, ix: usize) {
-        if let (Some(from), Some(view)) = (self.idling.take(), &mut self.view) {
+    /// Pictures from before the `quiet` end of the run can't be compared with anything.
+    fn stop_idling(&mut self, ix: usize, quiet: usize) {
+        let from = self.idling.take().filter(|_| ix >= quiet);
+        if let (Some(from), Some(view)) = (from, &mut self.view) {
             view.check(from, ix, false);
         }
     }
 
-    fn polled(&mut self, ix: usize) {
-        if let (Some(from), Some(view)) = (self.asked, &mut self.view) {
+    fn polled(&mut self, ix: usize, quiet: usize) {
+        if let (Some(from), Some(view)) = (self.asked.filter(|from| *from >= quiet), &mut self.view) {
             view.check(from, ix, true);
         }
     }
