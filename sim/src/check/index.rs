@@ -41,6 +41,8 @@ pub struct Index<'a> {
     pub alive: BTreeMap<Place<'a>, usize>,
     /// Removals of UIDs in mailboxes told by name only, as indexes into the log's operations.
     pub by_name: Vec<usize>,
+    /// Deletions and renames of mailboxes, likewise.
+    pub unmade: Vec<usize>,
 }
 
 impl<'a> Index<'a> {
@@ -66,6 +68,7 @@ impl<'a> Index<'a> {
         }
         index.copied(ops);
         index.renamed(ops);
+        index.targeted_by_name(ops);
         index
     }
 
@@ -138,12 +141,34 @@ impl<'a> Index<'a> {
                 self.by_name.push(at);
                 return;
             }
+            Call::Delete { .. } | Call::Rename { .. } => {
+                self.unmade.push(at);
+                return;
+            }
             _ => return,
         };
         let place = Place { login, validity };
         self.name(place, name);
         for &uid in uids {
             self.message(Key { place, uid }, op.invoked).targets.push(at);
+        }
+    }
+
+    /// Removals from a mailbox told by name may have met any that ever had it.
+    fn targeted_by_name(&mut self, ops: &[Op<'a>]) {
+        for &at in &self.by_name {
+            let Call::Expunge { login, mailbox, uids, .. } = ops[at].call else { continue };
+            for (place, messages) in &mut self.messages {
+                if place.login != login || !self.names.get(place).is_some_and(|names| names.contains(mailbox))
+                {
+                    continue;
+                }
+                for uid in uids {
+                    if let Some(known) = messages.get_mut(uid) {
+                        known.targets.push(at);
+                    }
+                }
+            }
         }
     }
 

@@ -14,8 +14,9 @@ use std::fmt;
 /// A mailbox for as long as it lives: a UIDVALIDITY is given out once in an account, and stays through a rename.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place<'a> {
-    pub login: &'a str,
+    /// First, since numbers are quicker to compare than names.
     pub validity: UidValidity,
+    pub login: &'a str,
 }
 
 /// A message.

@@ -176,11 +176,12 @@ fn left_out<'b, 'a>(
     // It existed at `since`: then it has either changed or gone, and both belong into the answer.
     let old = shown.iter().any(|s| s.shown.modseq.is_some_and(|m| m <= since));
     // One that came and went since then may be left out (RFC 7162 §3.2.10); one that is there later may not.
-    shown
-        .iter()
-        .filter(within)
-        .find(|s| old || s.from > answer.ix || !log.may_be_gone(s.key, answer.ix))
-        .copied()
+    let mut changed = shown.iter().filter(within);
+    let first = changed.next()?;
+    if old || first.from > answer.ix || !log.may_be_gone(first.key, answer.ix) {
+        return Some(first);
+    }
+    changed.find(|s| s.from > answer.ix).copied()
 }
 
 /// An acknowledged removal of one message.

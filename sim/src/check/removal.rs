@@ -21,20 +21,19 @@ impl<'a> Log<'a> {
     pub fn removals<'b>(&'b self, key: Key<'a>) -> impl Iterator<Item = &'b Op<'a>> {
         let targets = self.index.known(key).map_or(&[][..], |known| &known.targets);
         let removes = |op: &&Op| op.may() && matches!(op.call, Call::Move { .. } | Call::Expunge { .. });
-        let named = self.index.by_name.iter().filter(move |&&at| match self.ops[at].call {
-            Call::Expunge { login, mailbox, uids, .. } => {
-                login == key.place.login && self.index.named(key.place, mailbox) && uids.contains(&key.uid)
-            }
-            _ => false,
-        });
-        targets.iter().chain(named).map(|&at| &self.ops[at]).filter(removes)
+        targets.iter().map(|&at| &self.ops[at]).filter(removes)
+    }
+
+    /// Deletions and renames of mailboxes, in order of invocation.
+    fn unmade<'b>(&'b self) -> impl Iterator<Item = &'b Op<'a>> {
+        self.index.unmade.iter().map(|&at| &self.ops[at])
     }
 
     /// Whether the whole mailbox may have been deleted, or emptied by renaming INBOX.
     pub fn mailbox_may_be_gone(&self, place: Place<'a>, upto: usize) -> bool {
         // A deletion that was over when the mailbox was still seen was one of a mailbox of the same name.
         let alive = self.index.alive.get(&place).copied().unwrap_or_default();
-        self.ops.iter().take_while(|op| op.invoked < upto).any(|op| match op.call {
+        self.unmade().take_while(|op| op.invoked < upto).any(|op| match op.call {
             Call::Delete { login, mailbox } => {
                 op.may()
                     && !op.settled_before(alive)
@@ -67,7 +66,7 @@ impl<'a> Log<'a> {
                 && op.invoked < upto
         });
         // A mailbox that nobody has looked into may have been deleted as well.
-        let deleted = self.ops.iter().any(|op| {
+        let deleted = self.unmade().any(|op| {
             let at = match op.call {
                 Call::Delete { login, mailbox } => (login, mailbox),
                 Call::Rename { login, from, .. } => (login, from),

@@ -50,36 +50,3 @@ fn a_long_history_has_no_finding() {
     let findings = run(&events, &facts(quiet));
     assert!(findings.is_empty(), "{} events: {:?}", events.len(), findings.first());
 }
-
-#[test]
-fn zz_time() {
-    for steps in [1000, 4000, 10_000] {
-        let (events, quiet) = history(1, steps);
-        let f = facts(quiet);
-        let t = std::time::Instant::now();
-        let log = crate::check::log::Log::new(&events, &f);
-        eprintln!(
-            "steps {steps} events {} shown {} ops {} log {:?}",
-            events.len(),
-            log.shown.len(),
-            log.ops.len(),
-            t.elapsed()
-        );
-        for (n, c) in [
-            ("lost", crate::check::lost::check as fn(&crate::check::log::Log) -> Vec<crate::check::Finding>),
-            ("doubled", crate::check::doubled::check),
-            ("uid", crate::check::uid::check),
-            ("modseq", crate::check::modseq::check),
-            ("writes", crate::check::writes::check),
-            ("flags", crate::check::flags::check),
-            ("exp", crate::check::expunged::check),
-            ("moved", crate::check::moved::check),
-            ("notice", crate::check::notice::check),
-            ("agree", crate::check::agree::check),
-        ] {
-            let t = std::time::Instant::now();
-            let k = c(&log).len();
-            eprintln!("  {n} {:?} {k}", t.elapsed());
-        }
-    }
-}
