@@ -12,6 +12,7 @@ pub fn check(log: &Log) -> Vec<Finding> {
     for view in views(log) {
         findings.extend(twice(log, &view));
         findings.extend(order(log, &view));
+        findings.extend(resync(log, &view));
         findings.extend(view.checked.iter().find_map(|checked| converged(log, &view, checked, &changed)));
     }
     findings
@@ -110,6 +111,19 @@ fn order(log: &Log, view: &View) -> Vec<Finding> {
         findings.push(Finding::new("uid", text, [proof, ix]));
     }
     findings
+}
+
+/// A resynchronisation that leaves a session with another picture than it would see in a listing.
+fn resync(log: &Log, view: &View) -> Option<Finding> {
+    let (ix, believed) = view.resync?;
+    let text = format!(
+        "{} has resynchronised {} and believes in {believed} messages, where there were {} at modseq {}",
+        log.who(ix),
+        view.place,
+        view.told.0,
+        view.told.1
+    );
+    Some(Finding::new("modseq", text, [view.selected, ix]))
 }
 
 /// Whether the picture of a session that has listened long enough is the final one.

@@ -15,6 +15,10 @@ pub struct View<'a> {
     pub picture: Option<BTreeMap<Uid, Option<Vec<String>>>>,
     /// The last event that said something of a message's flags.
     pub flagged: BTreeMap<Uid, usize>,
+    /// Messages and HIGHESTMODSEQ as told when it was selected.
+    pub told: (u32, ModSeq),
+    /// A resynchronisation at that very modseq after which the picture has another number of messages.
+    pub resync: Option<(usize, usize)>,
     /// Notices of new messages and of those that are gone, with their events.
     pub new: Vec<(usize, Uid)>,
     pub gone: Vec<(usize, Uid)>,
@@ -59,9 +63,10 @@ pub fn views<'a>(log: &Log<'a>) -> Vec<View<'a>> {
             What::Polled => session.polled(ix, log.quiet),
             What::Connected { .. } | What::Lost { .. } => done.extend(session.close(event.client, &mut kept)),
             What::Saw(sight) => {
-                if let Sight::Selected { exists, uid_next, .. } = sight {
+                if let Sight::Selected { exists, uid_next, highest_modseq, .. } = sight {
                     done.extend(session.close(event.client, &mut kept));
-                    session.view = place_of(sight).map(|(place, _)| View::new(place, ix, *uid_next, *exists));
+                    session.view = place_of(sight)
+                        .map(|(place, _)| View::new(place, ix, *uid_next, (*exists, *highest_modseq)));
                 }
                 if let Some(view) = &mut session.view {
                     view.take(ix, sight, kept.get(&(event.client, view.place)));
@@ -107,12 +112,14 @@ impl<'a> Session<'a> {
 }
 
 impl<'a> View<'a> {
-    fn new(place: Place<'a>, selected: usize, uid_next: Uid, exists: u32) -> Self {
+    fn new(place: Place<'a>, selected: usize, uid_next: Uid, told: (u32, ModSeq)) -> Self {
         Self {
             place,
             selected,
             uid_next,
-            picture: (exists == 0).then(BTreeMap::new),
+            picture: (told.0 == 0).then(BTreeMap::new),
+            told,
+            resync: None,
             flagged: BTreeMap::new(),
             new: Vec::new(),
             gone: Vec::new(),
@@ -142,12 +149,18 @@ impl<'a> View<'a> {
                 self.gone.extend(gone.iter().map(|uid| (ix, *uid)));
                 self.remove(gone);
             }
-            Sight::Changed { changed, gone, .. } => {
-                if self.picture.is_none() {
-                    self.picture = kept.cloned();
+            Sight::Changed { upto, changed, gone, .. } => {
+                let first = self.met.is_empty() && self.gone.is_empty();
+                let known = kept.filter(|_| first);
+                if known.is_some() {
+                    self.picture = known.cloned();
                 }
                 self.add(ix, changed);
                 self.remove(gone);
+                // RFC 7162 §3.2.5: at the modseq that SELECT told, it has to be as many as SELECT told.
+                let count = self.picture.as_ref().filter(|_| *upto == self.told.1).map(BTreeMap::len);
+                self.resync =
+                    count.filter(|n| known.is_some() && *n != self.told.0 as usize).map(|n| (ix, n));
             }
             _ => {}
         }

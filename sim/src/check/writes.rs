@@ -156,7 +156,10 @@ fn mailboxes(log: &Log) -> Vec<Finding> {
         };
         for (name, wanted) in made.map(|n| (n, true)).into_iter().chain(unmade.map(|n| (n, false))) {
             let wrong = lists.iter().find(|(s, l, names)| {
-                *l == login && s.from > end && names.contains(name) != wanted && !touched(log, op, name, s.ix)
+                *l == login
+                    && s.from > end
+                    && names.contains(name) != wanted
+                    && !touched(log, op, (name, wanted), s.ix)
             });
             let Some((s, ..)) = wrong else { continue };
             let what = if wanted { "no" } else { "still a" };
@@ -172,17 +175,19 @@ fn mailboxes(log: &Log) -> Vec<Finding> {
     findings
 }
 
-/// Whether another operation, not over when this one began, may have made or unmade a mailbox of that name.
-fn touched(log: &Log, op: &Op, name: &str, upto: usize) -> bool {
+/// Whether another operation, not over when this one began, may have unmade the mailbox that is `wanted`, or made
+/// the one that is not.
+fn touched(log: &Log, op: &Op, (name, wanted): (&str, bool), upto: usize) -> bool {
     log.ops.iter().take_while(|other| other.invoked < upto).any(|other| {
         if other.no == op.no || !other.may() || other.settled_before(op.invoked) {
             return false;
         }
         match other.call {
-            Call::Delete { mailbox, .. } => mailbox == name,
+            Call::Delete { mailbox, .. } => wanted && mailbox == name,
             // RFC 3501 §6.3.3: missing parents are made too.
-            Call::Create { mailbox, .. } => above(name, mailbox),
-            Call::Rename { from, to, .. } => above(from, name) || above(to, name) || above(name, to),
+            Call::Create { mailbox, .. } => !wanted && above(name, mailbox),
+            Call::Rename { from, .. } if wanted => above(from, name),
+            Call::Rename { to, .. } => above(to, name) || above(name, to),
             _ => false,
         }
     })

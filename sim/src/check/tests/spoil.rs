@@ -6,46 +6,50 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub struct Spoiler {
     pub name: &'static str,
+    /// The promise that has to be among the findings.
+    pub promise: &'static str,
     pub spoil: fn(&mut Vec<Event>, u64) -> Option<()>,
 }
 
 macro_rules! spoilers {
-    ($($name:literal => $spoil:path),+ $(,)?) => {
-        pub const SPOILERS: &[Spoiler] = &[$(Spoiler { name: $name, spoil: $spoil }),+];
+    ($($promise:literal: $name:literal => $spoil:path),+ $(,)?) => {
+        pub const SPOILERS: &[Spoiler] = &[$(Spoiler { name: $name, promise: $promise, spoil: $spoil }),+];
     };
 }
 
 spoilers! {
-    "an acknowledged append is lost" => lost_append,
-    "an acknowledged mail is lost" => lost_mail,
-    "a message is there twice" => doubled,
-    "a refused mail is there" => refused,
-    "a UID names another message" => uid_reused,
-    "a UID appears late" => late_uid,
-    "UIDNEXT goes back" => uid_next_back,
-    "UIDVALIDITY goes back" => validity_back,
-    "HIGHESTMODSEQ goes back" => highest_back,
-    "a message's modseq goes back" => modseq_back,
-    "a change has no modseq" => silent_change,
-    "Changed leaves out a change" => change_left_out,
-    "Changed leaves out a removal" => removal_left_out,
-    "a listing misses what was acknowledged" => stale_listing,
-    "a maildrop misses a message" => stale_maildrop,
-    "a web page misses a message" => stale_page,
-    "a new mailbox is not listed" => mailbox_missing,
-    "an acknowledged flag is lost" => flag_lost,
-    "a condition is ignored" => condition_ignored,
-    "MODIFIED without a reason" => modified_for_nothing,
-    "an expunged message comes back" => resurrected,
-    "a message goes unasked" => disappears,
-    "half a MOVE: in both" => moved_both,
-    "half a MOVE: in neither" => moved_neither,
-    "a part of a COPY" => copied_part,
-    "damaged bytes" => damaged,
-    "a notification is lost" => notice_lost,
-    "a message is new twice" => new_twice,
-    "a message is gone twice" => gone_twice,
-    "two nodes disagree" => disagree,
+    "lost": "an acknowledged append is lost" => lost_append,
+    "lost": "an acknowledged mail is lost" => lost_mail,
+    "doubled": "a message is there twice" => doubled,
+    "doubled": "a refused mail is there" => refused,
+    "uid": "a UID names another message" => uid_reused,
+    "uid": "a UID appears late" => late_uid,
+    "uid": "UIDNEXT goes back" => uid_next_back,
+    "uid": "UIDVALIDITY goes back" => validity_back,
+    "modseq": "HIGHESTMODSEQ goes back" => highest_back,
+    "modseq": "a message's modseq goes back" => modseq_back,
+    "modseq": "a change has no modseq" => silent_change,
+    "modseq": "Changed leaves out a change" => change_left_out,
+    "modseq": "Changed leaves out a removal" => removal_left_out,
+    "expunged": "a listing misses what was acknowledged" => stale_listing,
+    "agree": "a maildrop misses a message" => stale_maildrop,
+    "read your writes": "a maildrop misses an old message" => stale_maildrop,
+    "read your writes": "a listing misses a new message" => stale_new,
+    "agree": "a web page misses a message" => stale_page,
+    "read your writes": "a new mailbox is not listed" => mailbox_missing,
+    "flags": "an acknowledged flag is lost" => flag_lost,
+    "flags": "a condition is ignored" => condition_ignored,
+    "flags": "MODIFIED without a reason" => modified_for_nothing,
+    "expunged": "an expunged message comes back" => resurrected,
+    "expunged": "a message goes unasked" => disappears,
+    "moved": "half a MOVE: in both" => moved_both,
+    "moved": "half a MOVE: in neither" => moved_neither,
+    "moved": "a part of a COPY" => copied_part,
+    "bytes": "damaged bytes" => damaged,
+    "notice": "a notification is lost" => notice_lost,
+    "notice": "a message is new twice" => new_twice,
+    "notice": "a message is gone twice" => gone_twice,
+    "agree": "two nodes disagree" => disagree,
 }
 
 type At = (Login, UidValidity, Uid);
@@ -61,14 +65,11 @@ fn messages(event: &Event) -> Option<(&Login, UidValidity, &Vec<Shown>)> {
     }
 }
 
-/// Indexes of the final listings: those after all operations.
+/// Indexes of the final listings: those after the first client has come back to list everything.
 fn finals(events: &[Event]) -> Vec<usize> {
-    let quiet =
-        events.iter().rposition(|e| matches!(e.what, What::Invoked { .. } | What::Ended { .. })).unwrap_or(0);
-    let late = |ix: &usize| {
-        matches!(&events[*ix].what, What::Saw(Sight::Listed { .. })) && events[*ix].client < 2 && *ix > quiet
-    };
-    (0..events.len()).filter(late).collect()
+    let quiet = events.iter().rposition(|e| matches!(&e.what, What::Connected { node } if node == "node0"));
+    let listed = |ix: &usize| matches!(&events[*ix].what, What::Saw(Sight::Listed { .. }));
+    (quiet.unwrap_or_default()..events.len()).filter(listed).collect()
 }
 
 /// Messages that are there in the end, with their attempts.
@@ -423,6 +424,32 @@ fn stale_listing(events: &mut Vec<Event>, seed: u64) -> Option<()> {
                 cases.push((ix, at.clone()));
             }
         }
+    }
+    let (ix, at) = chosen(&cases, seed)?;
+    hide(events, &at, |other| other == ix);
+    Some(())
+}
+
+/// The only listing that shows a message whose UID the acknowledgement told: it now lacks it.
+fn stale_new(events: &mut Vec<Event>, seed: u64) -> Option<()> {
+    let appended: Vec<(usize, At)> = ops(events)
+        .iter()
+        .filter_map(|(_, call, outcome)| match (call, acknowledged(outcome)?) {
+            (Call::Append { login, .. }, (end, Reply::Appended { validity, uids })) => {
+                Some((end, (login.clone(), *validity, uids[0])))
+            }
+            _ => None,
+        })
+        .collect();
+    let settled: BTreeSet<At> = settled(events).into_iter().map(|(at, _)| at).collect();
+    let mut cases = Vec::new();
+    for (end, at) in appended.into_iter().filter(|(_, at)| settled.contains(at)) {
+        let first = events.iter().position(|e| shows(e, &at));
+        let asked = |ix: usize| match &events[ix].what {
+            What::Saw(Sight::Listed { since, .. }) => *since > events[end].at,
+            _ => false,
+        };
+        cases.extend(first.filter(|&ix| ix > end && asked(ix)).map(|ix| (ix, at)));
     }
     let (ix, at) = chosen(&cases, seed)?;
     hide(events, &at, |other| other == ix);
