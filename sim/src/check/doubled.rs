@@ -49,6 +49,10 @@ fn too_many<'a>(
 
 /// Operations that may have put a copy into the mailbox, each as often as it may have, in order of invocation.
 pub fn causes<'b, 'a>(log: &'b Log<'a>, place: Place<'a>, attempt: Attempt) -> Vec<&'b Op<'a>> {
+    // What never got into the account can't be copied there either.
+    if !log.ops.iter().any(|op| op.may() && sends(op.call, place.login, attempt)) {
+        return Vec::new();
+    }
     let mut causes = direct(log, place, attempt);
     for op in log.ops.iter().filter(|op| op.may()) {
         // RFC 3501 §6.3.5: a renamed INBOX leaves all its messages to the new mailbox, as many as there were.
@@ -60,6 +64,14 @@ pub fn causes<'b, 'a>(log: &'b Log<'a>, place: Place<'a>, attempt: Attempt) -> V
     }
     causes.sort_by_key(|op| op.invoked);
     causes
+}
+
+fn sends(call: &Call, login: &str, attempt: Attempt) -> bool {
+    match call {
+        Call::Submit { to, attempt: a } => *a == attempt && to.iter().any(|l| l == login),
+        Call::Append { login: l, attempt: a, .. } => *a == attempt && l == login,
+        _ => false,
+    }
 }
 
 fn direct<'b, 'a>(log: &'b Log<'a>, place: Place<'a>, attempt: Attempt) -> Vec<&'b Op<'a>> {

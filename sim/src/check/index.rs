@@ -26,8 +26,9 @@ impl Known {
     }
 
     fn is(&mut self, attempt: Attempt, ix: usize) {
-        if !self.attempts.iter().any(|(a, _)| *a == attempt) {
-            self.attempts.push((attempt, ix));
+        match self.attempts.iter_mut().find(|(a, _)| *a == attempt) {
+            Some((_, first)) => *first = ix.min(*first),
+            None => self.attempts.push((attempt, ix)),
         }
     }
 }

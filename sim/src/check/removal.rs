@@ -59,11 +59,15 @@ impl<'a> Log<'a> {
                         && matches!(op.call, Call::Move { .. } | Call::Expunge { .. })
                 })
         };
+        let untold = |uid: &Uid| {
+            let mut places = self.index.places(login, name).peekable();
+            places.peek().is_none()
+                || places.any(|place| self.index.attempt(Key { place, uid: *uid }).is_none())
+        };
         let by_name = self.index.by_name.iter().any(|&at| {
             let op = &self.ops[at];
-            matches!(op.call, Call::Expunge { login: l, mailbox, .. } if l == login && mailbox == name)
-                && op.may()
-                && op.invoked < upto
+            let Call::Expunge { login: l, mailbox, uids, .. } = op.call else { return false };
+            l == login && mailbox == name && op.may() && op.invoked < upto && uids.iter().any(untold)
         });
         // A mailbox that nobody has looked into may have been deleted as well.
         let deleted = self.unmade().any(|op| {

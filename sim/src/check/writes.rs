@@ -159,7 +159,7 @@ fn mailboxes(log: &Log) -> Vec<Finding> {
                 *l == login
                     && s.from > end
                     && names.contains(name) != wanted
-                    && !touched(log, op, (name, wanted), s.ix)
+                    && !touched(log, op, (login, name, wanted), s.ix)
             });
             let Some((s, ..)) = wrong else { continue };
             let what = if wanted { "no" } else { "still a" };
@@ -177,12 +177,17 @@ fn mailboxes(log: &Log) -> Vec<Finding> {
 
 /// Whether another operation, not over when this one began, may have unmade the mailbox that is `wanted`, or made
 /// the one that is not.
-fn touched(log: &Log, op: &Op, (name, wanted): (&str, bool), upto: usize) -> bool {
+fn touched(log: &Log, op: &Op, (login, name, wanted): (&str, &str, bool), upto: usize) -> bool {
     log.ops.iter().take_while(|other| other.invoked < upto).any(|other| {
         if other.no == op.no || !other.may() || other.settled_before(op.invoked) {
             return false;
         }
         match other.call {
+            Call::Delete { login: l, .. } | Call::Create { login: l, .. } | Call::Rename { login: l, .. }
+                if l != login =>
+            {
+                false
+            }
             Call::Delete { mailbox, .. } => wanted && mailbox == name,
             // RFC 3501 §6.3.3: missing parents are made too.
             Call::Create { mailbox, .. } => !wanted && above(name, mailbox),

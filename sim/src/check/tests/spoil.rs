@@ -33,7 +33,7 @@ spoilers! {
     "modseq": "Changed leaves out a removal" => removal_left_out,
     "expunged": "a listing misses what was acknowledged" => stale_listing,
     "agree": "a maildrop misses a message" => stale_maildrop,
-    "read your writes": "a maildrop misses an old message" => stale_maildrop,
+    "read your writes": "a maildrop misses an old message" => old_maildrop,
     "read your writes": "a listing misses a new message" => stale_new,
     "agree": "a web page misses a message" => stale_page,
     "read your writes": "a new mailbox is not listed" => mailbox_missing,
@@ -44,6 +44,8 @@ spoilers! {
     "expunged": "a message goes unasked" => disappears,
     "moved": "half a MOVE: in both" => moved_both,
     "moved": "half a MOVE: in neither" => moved_neither,
+    "moved": "half a MOVE, unheard: in neither" => unheard_neither,
+    "moved": "half a MOVE, unheard: in both" => unheard_both,
     "moved": "a part of a COPY" => copied_part,
     "bytes": "damaged bytes" => damaged,
     "notice": "a notification is lost" => notice_lost,
@@ -204,6 +206,18 @@ fn lost_mail(events: &mut Vec<Event>, seed: u64) -> Option<()> {
     let copied = |attempt: &Attempt| there(events).values().filter(|a| *a == attempt).count() > 1;
     let mut settled = settled(events);
     settled.retain(|(_, attempt)| submitted.contains(attempt) && !copied(attempt));
+    // A removed message whose bytes nobody saw could have been the one.
+    let named = |(login, uid): &(Login, Uid)| {
+        let its = |e: &Event| {
+            messages(e).is_some_and(|(l, _, list)| {
+                l == login && list.iter().any(|m| m.uid == *uid && m.attempt.is_some())
+            })
+        };
+        events.iter().any(its)
+    };
+    let unnamed: BTreeSet<Login> =
+        removable(events).into_iter().filter(|m| !named(m)).map(|(login, _)| login).collect();
+    settled.retain(|(at, _)| !unnamed.contains(&at.0));
     let (at, _) = chosen(&settled, seed)?;
     hide(events, &at, |_| true);
     Some(())
@@ -465,6 +479,25 @@ fn stale_maildrop(events: &mut Vec<Event>, _: u64) -> Option<()> {
     Some(())
 }
 
+/// A message that others had seen before the last maildrop was asked for, and that nobody removes.
+fn old_maildrop(events: &mut Vec<Event>, seed: u64) -> Option<()> {
+    let first = *finals(events).first()?;
+    let inbox: BTreeSet<(UidValidity, Uid)> = events.iter().rev().find_map(|e| match &e.what {
+        What::Saw(Sight::Maildrop { messages, .. }) => Some(messages.iter().copied().collect()),
+        _ => None,
+    })?;
+    let mut cases = settled(events);
+    cases.retain(|((_, validity, uid), _)| inbox.contains(&(*validity, *uid)));
+    cases.retain(|(at, _)| events[..first - 10].iter().any(|e| shows(e, at)));
+    let ((_, validity, uid), _) = chosen(&cases, seed)?;
+    for event in events.iter_mut().skip(first) {
+        if let What::Saw(Sight::Maildrop { messages, .. }) = &mut event.what {
+            messages.retain(|m| *m != (validity, uid));
+        }
+    }
+    Some(())
+}
+
 fn stale_page(events: &mut Vec<Event>, _: u64) -> Option<()> {
     let last = events.iter_mut().rev().find_map(|e| match &mut e.what {
         What::Saw(Sight::Web { uids, .. }) if uids.len() > 1 => Some(uids),
@@ -657,14 +690,54 @@ fn moved_neither(events: &mut Vec<Event>, seed: u64) -> Option<()> {
         .retain(|(_, copy, _)| !removable.contains(&(copy.0.clone(), copy.2)) && !unsettled(events, &copy.0));
     let (_, copy, _) = chosen(&cases, seed)?;
     hide(events, &copy, |_| true);
-    // Nor was the reply heard: only both listings together tell.
+    Some(())
+}
+
+/// Moves that are the only way into their target, so that they are known without their replies; which are lost.
+fn unheard(events: &mut [Event], seed: u64) -> Option<(At, At, Attempt)> {
+    let removable = removable(events);
+    let mut cases = moves(events);
+    let all = ops(events);
+    cases.retain(|(source, copy, _)| {
+        let its = all.iter().find(|(_, _, outcome)| {
+            matches!(acknowledged(outcome), Some((_, Reply::Copied { validity, to, .. }))
+                if *validity == copy.1 && to.contains(&copy.2))
+        });
+        let Some((ix, Call::Move { to: name, .. }, _)) = its else { return false };
+        let others = all.iter().filter(|(other, call, _)| match call {
+            Call::Copy { login, to, .. } | Call::Move { login, to, .. } => {
+                *login == copy.0 && to == name && other != ix
+            }
+            Call::Expunge { login, mailbox, validity: None, .. } => *login == copy.0 && mailbox == name,
+            _ => false,
+        });
+        let seen = events[..*ix].iter().any(|e| shows(e, source));
+        source.1 != copy.1
+            && others.count() == 0
+            && seen
+            && !unsettled(events, &copy.0)
+            && !removable.contains(&(copy.0.clone(), copy.2))
+    });
+    let case = chosen(&cases, seed)?;
     for event in events.iter_mut() {
         if let What::Ended { outcome, .. } = &mut event.what
-            && matches!(outcome, Outcome::Acknowledged(Reply::Copied { to, .. }) if to.contains(&copy.2))
+            && matches!(outcome, Outcome::Acknowledged(Reply::Copied { to, .. }) if to.contains(&case.1.2))
         {
-            *outcome = Outcome::Acknowledged(Reply::Done);
+            *outcome = Outcome::Unknown("lost".into());
         }
     }
+    Some(case)
+}
+
+fn unheard_neither(events: &mut Vec<Event>, seed: u64) -> Option<()> {
+    let (_, copy, _) = unheard(events, seed)?;
+    hide(events, &copy, |_| true);
+    Some(())
+}
+
+fn unheard_both(events: &mut Vec<Event>, seed: u64) -> Option<()> {
+    let (source, _, attempt) = unheard(events, seed)?;
+    add(events, &source, attempt);
     Some(())
 }
 
