@@ -26,7 +26,7 @@ pub fn absences<'a>(
             messages.keys().map(|&uid| (uid, Absence::default())).collect();
         for listing in listings.get(&place).into_iter().flatten() {
             let told = passed.get(&place).and_then(|p| p.before(listing.from)).map_or(0, |(_, uid)| uid);
-            let top = told.max(listing.uids.last().copied().unwrap_or_default());
+            let top = told.max(listing.top);
             for (&uid, absence) in open.range_mut(..=top) {
                 if (absence.gone.is_some() && absence.missed.is_some()) || listing.has(uid) {
                     continue;

@@ -85,6 +85,8 @@ pub struct Listing<'a> {
     pub place: Place<'a>,
     pub name: &'a str,
     pub uids: Vec<Uid>,
+    /// The highest UID that had been given out, as far as the listing itself tells.
+    pub top: Uid,
     /// Empty where only the number of messages, none, is known.
     pub messages: &'a [Shown],
 }
@@ -225,20 +227,29 @@ fn shown<'a>(seen: &[Seen<'a>]) -> Vec<ShownAt<'a>> {
 fn listings<'a>(seen: &[Seen<'a>]) -> BTreeMap<Place<'a>, Vec<Listing<'a>>> {
     let mut all: BTreeMap<Place, Vec<Listing>> = BTreeMap::new();
     for s in seen {
-        let (place, name, messages): (_, &str, &[Shown]) = match s.sight {
+        let (place, name, messages, next): (_, &str, &[Shown], Uid) = match s.sight {
             Sight::Listed { login, mailbox, validity, messages, .. } => {
-                (Place { login, validity: *validity }, mailbox, messages)
+                (Place { login, validity: *validity }, mailbox, messages, 0)
             }
             // An empty mailbox needs no listing.
-            Sight::Selected { login, mailbox, validity, exists: 0, .. }
-            | Sight::Status { login, mailbox, validity, exists: 0, .. } => {
-                (Place { login, validity: *validity }, mailbox, &[])
+            Sight::Selected { login, mailbox, validity, exists: 0, uid_next, .. }
+            | Sight::Status { login, mailbox, validity, exists: 0, uid_next, .. } => {
+                (Place { login, validity: *validity }, mailbox, &[], *uid_next)
             }
             _ => continue,
         };
         let uids: BTreeSet<Uid> = messages.iter().map(|m| m.uid).collect();
+        let top = uids.last().copied().unwrap_or_default().max(next.saturating_sub(1));
         let uids = uids.into_iter().collect();
-        all.entry(place).or_default().push(Listing { ix: s.ix, from: s.from, place, name, uids, messages });
+        all.entry(place).or_default().push(Listing {
+            ix: s.ix,
+            from: s.from,
+            place,
+            name,
+            uids,
+            top,
+            messages,
+        });
     }
     all
 }

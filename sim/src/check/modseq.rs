@@ -74,13 +74,26 @@ fn by_message<'b, 'a>(log: &'b Log<'a>) -> BTreeMap<Key<'a>, Vec<&'b ShownAt<'a>
 
 /// A message's modseq never goes down.
 fn messages(log: &Log) -> Vec<Finding> {
+    let mut told: BTreeMap<Key, Vec<(usize, ModSeq)>> = BTreeMap::new();
+    for op in &log.ops {
+        if let (Call::Store { login, validity, .. }, Some((end, Reply::Stored { modseqs, .. }))) =
+            (op.call, op.reply())
+        {
+            for (&uid, &modseq) in modseqs {
+                let key = Key { place: Place { login, validity: *validity }, uid };
+                told.entry(key).or_default().push((end, modseq));
+            }
+        }
+    }
     let mut findings = Vec::new();
     for (key, shown) in by_message(log) {
         let first = shown[0].shown.modseq;
-        if shown.iter().all(|s| s.shown.modseq == first) {
+        let told = told.remove(&key).unwrap_or_default();
+        if told.is_empty() && shown.iter().all(|s| s.shown.modseq == first) {
             continue;
         }
-        let peaks = Peaks::new(shown.iter().filter_map(|s| Some((s.ix, s.shown.modseq?))).collect());
+        let seen = shown.iter().filter_map(|s| Some((s.ix, s.shown.modseq?)));
+        let peaks = Peaks::new(seen.chain(told).collect());
         let lower = shown.iter().find_map(|s| {
             let (at, top) =
                 peaks.before(s.from).filter(|(_, top)| s.shown.modseq.is_some_and(|m| m < *top))?;

@@ -157,6 +157,30 @@ fn removable(events: &[Event]) -> BTreeSet<(Login, Uid)> {
     all
 }
 
+/// Accounts in which a message was removed or copied of which nobody had seen the bytes.
+fn unnamed(events: &[Event]) -> BTreeSet<Login> {
+    let mut seen: BTreeSet<At> = BTreeSet::new();
+    for event in events {
+        let Some((login, validity, list)) = messages(event) else { continue };
+        seen.extend(list.iter().filter(|m| m.attempt.is_some()).map(|m| (login.clone(), validity, m.uid)));
+    }
+    let mut all = BTreeSet::new();
+    for (_, call, _) in ops(events) {
+        let (login, validity, uids) = match call {
+            Call::Expunge { login, validity, uids, .. } => (login, validity, uids),
+            Call::Move { login, validity, uids, .. } | Call::Copy { login, validity, uids, .. } => {
+                (login, Some(validity), uids)
+            }
+            _ => continue,
+        };
+        let known = |uid: &Uid| validity.is_some_and(|v| seen.contains(&(login.clone(), v, *uid)));
+        if !uids.iter().all(known) {
+            all.insert(login);
+        }
+    }
+    all
+}
+
 /// Whether mailboxes of the account were deleted or renamed: then much can be explained.
 fn unsettled(events: &[Event], login: &str) -> bool {
     ops(events).iter().any(|(_, call, outcome)| match call {
@@ -207,16 +231,7 @@ fn lost_mail(events: &mut Vec<Event>, seed: u64) -> Option<()> {
     let mut settled = settled(events);
     settled.retain(|(_, attempt)| submitted.contains(attempt) && !copied(attempt));
     // A removed message whose bytes nobody saw could have been the one.
-    let named = |(login, uid): &(Login, Uid)| {
-        let its = |e: &Event| {
-            messages(e).is_some_and(|(l, _, list)| {
-                l == login && list.iter().any(|m| m.uid == *uid && m.attempt.is_some())
-            })
-        };
-        events.iter().any(its)
-    };
-    let unnamed: BTreeSet<Login> =
-        removable(events).into_iter().filter(|m| !named(m)).map(|(login, _)| login).collect();
+    let unnamed = unnamed(events);
     settled.retain(|(at, _)| !unnamed.contains(&at.0));
     let (at, _) = chosen(&settled, seed)?;
     hide(events, &at, |_| true);
@@ -241,7 +256,8 @@ fn add(events: &mut [Event], at: &At, attempt: Attempt) {
 }
 
 fn doubled(events: &mut Vec<Event>, seed: u64) -> Option<()> {
-    // Of a message that nobody ever copied, moved or tried to.
+    // Of a message that nobody ever copied, moved or tried to, and that no message of unknown bytes could be.
+    let unnamed = unnamed(events);
     let mut settled = settled(events);
     let touched: BTreeSet<(Login, Uid)> = ops(events)
         .into_iter()
@@ -252,7 +268,8 @@ fn doubled(events: &mut Vec<Event>, seed: u64) -> Option<()> {
         .flatten()
         .collect();
     settled.retain(|(at, attempt)| {
-        !touched.contains(&(at.0.clone(), at.2))
+        !unnamed.contains(&at.0)
+            && !touched.contains(&(at.0.clone(), at.2))
             && there(events).values().filter(|a| *a == attempt).count() == 1
     });
     let (at, attempt) = chosen(&settled, seed)?;
@@ -697,8 +714,10 @@ fn moved_neither(events: &mut Vec<Event>, seed: u64) -> Option<()> {
 fn unheard(events: &mut [Event], seed: u64) -> Option<(At, At, Attempt)> {
     let removable = removable(events);
     let mut cases = moves(events);
+    let unnamed = unnamed(events);
+    cases.retain(|(_, copy, _)| !unnamed.contains(&copy.0));
     let all = ops(events);
-    cases.retain(|(source, copy, _)| {
+    cases.retain(|(source, copy, attempt)| {
         let its = all.iter().find(|(_, _, outcome)| {
             matches!(acknowledged(outcome), Some((_, Reply::Copied { validity, to, .. }))
                 if *validity == copy.1 && to.contains(&copy.2))
@@ -712,7 +731,21 @@ fn unheard(events: &mut [Event], seed: u64) -> Option<(At, At, Attempt)> {
             _ => false,
         });
         let seen = events[..*ix].iter().any(|e| shows(e, source));
+        // What had been in the target before could have been left there.
+        let before = all.iter().any(|(_, call, _)| match call {
+            Call::Append { mailbox, attempt: a, .. } => a == attempt && mailbox == name,
+            Call::Submit { attempt: a, .. } => a == attempt && name == "INBOX",
+            _ => false,
+        });
+        let also = all.iter().filter(|(other, call, _)| match call {
+            Call::Move { login, uids, .. } | Call::Expunge { login, uids, .. } => {
+                *login == source.0 && uids.contains(&source.2) && other != ix
+            }
+            _ => false,
+        });
         source.1 != copy.1
+            && also.count() == 0
+            && !before
             && others.count() == 0
             && seen
             && !unsettled(events, &copy.0)
