@@ -5,14 +5,19 @@ use super::log::{Log, Place};
 use crate::history::*;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Messages and, where told, their flags.
+pub type Picture = BTreeMap<Uid, Option<Vec<String>>>;
+/// What clients knew of mailboxes when their sessions ended.
+type Kept<'a> = BTreeMap<(ClientId, Place<'a>), Picture>;
+
 /// A view, from `Selected` to the end of its session or the next `Selected`.
 #[derive(Debug)]
 pub struct View<'a> {
     pub place: Place<'a>,
     pub selected: usize,
     pub uid_next: Uid,
-    /// Messages and, where told, their flags. None while the view has not been filled.
-    pub picture: Option<BTreeMap<Uid, Option<Vec<String>>>>,
+    /// None while the view has not been filled.
+    pub picture: Option<Picture>,
     /// The last event that said something of a message's flags.
     pub flagged: BTreeMap<Uid, usize>,
     /// Messages and HIGHESTMODSEQ as told when it was selected.
@@ -36,7 +41,7 @@ pub struct Checked {
     /// The last event of that time: it is the end of the run for a session that never stopped.
     pub until: usize,
     pub polled: bool,
-    pub picture: BTreeMap<Uid, Option<Vec<String>>>,
+    pub picture: Picture,
 }
 
 #[derive(Default)]
@@ -50,7 +55,7 @@ struct Session<'a> {
 pub fn views<'a>(log: &Log<'a>) -> Vec<View<'a>> {
     let mut sessions: BTreeMap<(ClientId, u32), Session> = BTreeMap::new();
     // What a client knew of a mailbox when its session ended: QRESYNC goes on from there.
-    let mut kept: BTreeMap<(ClientId, Place), BTreeMap<Uid, Option<Vec<String>>>> = BTreeMap::new();
+    let mut kept: Kept = BTreeMap::new();
     let mut done = Vec::new();
     for (ix, event) in log.events.iter().enumerate() {
         let session = sessions.entry((event.client, event.session)).or_default();
@@ -98,11 +103,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn close(
-        &mut self,
-        client: ClientId,
-        kept: &mut BTreeMap<(ClientId, Place<'a>), BTreeMap<Uid, Option<Vec<String>>>>,
-    ) -> Option<View<'a>> {
+    fn close(&mut self, client: ClientId, kept: &mut Kept<'a>) -> Option<View<'a>> {
         let view = self.view.take()?;
         if let Some(picture) = &view.picture {
             kept.insert((client, view.place), picture.clone());
@@ -135,7 +136,7 @@ impl<'a> View<'a> {
     }
 
     /// Takes in a sight of this session, if it is of this mailbox.
-    fn take(&mut self, ix: usize, sight: &'a Sight, kept: Option<&BTreeMap<Uid, Option<Vec<String>>>>) {
+    fn take(&mut self, ix: usize, sight: &'a Sight, kept: Option<&Picture>) {
         if place_of(sight).is_none_or(|(place, _)| place != self.place) {
             return;
         }
