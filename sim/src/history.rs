@@ -54,6 +54,14 @@ pub enum What {
     Lost {
         why: String,
     },
+    /// The session asks for something to look at, now. What it sees from here to its next `Asked` is not older
+    /// than this; a sight that follows no `Asked` may be of any age, and then proves less.
+    Asked,
+    /// The session waits to be told (IDLE), until its next event that is not [`Sight::Noticed`].
+    Idling,
+    /// What was asked for last was only whether there is news (NOOP), and this is the end of the answer: all of it
+    /// has been recorded.
+    Polled,
 }
 
 /// An operation that changes something.
