@@ -2,6 +2,7 @@
 //!
 //! So far one node on the memory store; docs/ARCHITECTURE.md, "Net and Env", says what makes it possible.
 
+pub mod clients;
 mod clock;
 pub mod history;
 mod net;
@@ -11,5 +12,5 @@ mod trace;
 
 pub use clock::HostClock;
 pub use net::TurmoilNet;
-pub use node::{Node, PORTS};
+pub use node::{MX_PORT, Node, PORTS};
 pub use trace::{Trace, TracedNet};
