@@ -1,7 +1,7 @@
 //! Making accounts, for the API, the web, the command line and the accept-anything switch alike.
 
 use crate::Env;
-use crate::auth::{generate_password, make_credentials};
+use crate::auth::generate_password;
 use gadwall_storage::{
     Account, AccountId, Address, MailStore, MailboxName, NewAccount, OpId, SpecialUse, StoreError,
 };
@@ -72,10 +72,7 @@ pub async fn create(
     };
     let password = request.password.unwrap_or_else(|| generate_password(&*env.entropy));
     let now = env.clock.now();
-    let credentials = {
-        let (password, entropy) = (password.clone(), env.entropy.clone());
-        env.heavy(move || make_credentials(&password, &*entropy)).await?
-    };
+    let credentials = env.credentials(password.clone()).await?;
     let new = NewAccount {
         id: AccountId::mint(&*env.clock, &*env.entropy),
         address,

@@ -2,7 +2,7 @@
 
 use crate::accounts::{self, AccountRequest};
 use crate::acme::{AlpnAnswers, Keeper, Shelf};
-use crate::auth::{Authenticator, make_credentials, verify};
+use crate::auth::{Authenticator, verify};
 use crate::config::{Certificate, Config, Door, PublicDoor};
 use crate::http::{self, Endpoint, HttpConfig};
 use crate::listen::Doors;
@@ -196,8 +196,7 @@ async fn catchall_account(services: &Services, config: &Config) -> Result<(Accou
             }
             // Somebody took the address before the switch was set, or changed the password. What comes in here is
             // for the one who runs the server.
-            let (tried, entropy) = (password.clone(), env.entropy.clone());
-            let credentials = env.heavy(move || make_credentials(&tried, &*entropy)).await?;
+            let credentials = env.credentials(password.clone()).await?;
             let update = AccountUpdate { credentials: Some(credentials), ..AccountUpdate::default() };
             Ok((services.store.update_account(env.op(), account.id, update).await?, password))
         }

@@ -1,13 +1,15 @@
 //! What every engine is handed.
 
 use crate::acme::Shelf;
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, PasswordCost, make_credentials};
 use crate::msgid::MessageIds;
 use crate::net::TlsUpgrade;
 use crate::pop3::Maildrops;
 use gadwall_storage::body::SpoolConfig;
 use gadwall_storage::operate::Presence;
-use gadwall_storage::{Clock, Counters, Documents, Entropy, LocalCounters, MailStore, OpId, StoreError};
+use gadwall_storage::{
+    Clock, Counters, Credentials, Documents, Entropy, LocalCounters, MailStore, OpId, StoreError,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ pub struct Env {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     heavy: Heavy,
+    password_cost: PasswordCost,
 }
 
 /// Where work runs that would hold up other connections.
@@ -32,12 +35,23 @@ enum Heavy {
 impl Env {
     /// An environment of a real machine.
     pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { clock, entropy, heavy: Heavy::Threads }
+        Self { clock, entropy, heavy: Heavy::Threads, password_cost: PasswordCost::default() }
     }
 
     /// One that starts no threads, for simulations.
     pub fn inline(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { clock, entropy, heavy: Heavy::Inline }
+        Self { clock, entropy, heavy: Heavy::Inline, password_cost: PasswordCost::default() }
+    }
+
+    /// One in which passwords are hashed at another cost.
+    pub fn with_password_cost(self, password_cost: PasswordCost) -> Self {
+        Self { password_cost, ..self }
+    }
+
+    /// What a password is to be known by.
+    pub async fn credentials(&self, password: String) -> Result<Credentials, StoreError> {
+        let (cost, entropy) = (self.password_cost, self.entropy.clone());
+        self.heavy(move || make_credentials(&password, cost, &*entropy)).await
     }
 
     /// Runs work that takes the processor for long (password hashing) or blocks on a file.

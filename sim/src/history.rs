@@ -54,6 +54,10 @@ pub enum What {
     Lost {
         why: String,
     },
+    /// The session was told what its protocol forbids: a finding, whatever else happened.
+    Violated {
+        rule: String,
+    },
     /// The session asks for something to look at, now. What it sees from here to its next `Asked` is not older
     /// than this; a sight that follows no `Asked` may be of any age, and then proves less.
     Asked,

@@ -3,6 +3,7 @@
 //! So far one node on the memory store; docs/ARCHITECTURE.md, "Net and Env", says what makes it possible.
 
 pub mod check;
+pub mod clients;
 mod clock;
 pub mod history;
 mod net;
@@ -12,5 +13,5 @@ mod trace;
 
 pub use clock::HostClock;
 pub use net::TurmoilNet;
-pub use node::{Node, PORTS};
+pub use node::{MX_PORT, Node, PORTS};
 pub use trace::{Trace, TracedNet};

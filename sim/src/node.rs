@@ -11,6 +11,9 @@ use std::sync::Arc;
 /// Where every simulated node listens: SMTP, IMAP, POP3, HTTP.
 pub const PORTS: [u16; 4] = [1025, 1143, 1110, 8025];
 
+/// Where they take mail from other servers.
+pub const MX_PORT: u16 = 2525;
+
 /// What makes a node: its store, its clock and its source of randomness.
 pub struct Node {
     pub store: Arc<MemoryStore>,

@@ -7,35 +7,54 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 
-/// Argon2id as OWASP recommends it: 19 MiB, two passes, one lane.
-const MEMORY_KIB: u32 = 19_456;
-const PASSES: u32 = 2;
 /// RFC 7677 §4: at least 4096.
 pub(super) const SCRAM_ITERATIONS: u32 = 4096;
+
+/// What it costs to hash a new password, and so to guess one from its hash. No setting: only code can choose another
+/// than the default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PasswordCost {
+    memory_kib: u32,
+    passes: u32,
+    scram_iterations: u32,
+}
+
+impl PasswordCost {
+    /// As little as there can be: for simulations, whose passwords protect nothing.
+    pub const LEAST: PasswordCost = PasswordCost { memory_kib: 8, passes: 1, scram_iterations: 1 };
+}
+
+impl Default for PasswordCost {
+    /// Argon2id as OWASP recommends it: 19 MiB, two passes, one lane.
+    fn default() -> Self {
+        PasswordCost { memory_kib: 19_456, passes: 2, scram_iterations: SCRAM_ITERATIONS }
+    }
+}
 /// A hash no password has (its output is nothing but zeros): unknown logins are checked against it, so that they
 /// take as long as wrong passwords.
 pub(super) const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$Z2Fkd2FsbCBub2JvZHkhIQ$\
      AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// Hashes a password. CPU heavy: call it on a blocking thread.
-pub fn make_credentials(password: &str, entropy: &dyn Entropy) -> Credentials {
+pub fn make_credentials(password: &str, cost: PasswordCost, entropy: &dyn Entropy) -> Credentials {
     let password = prepare(password);
     let salt: [u8; 16] = entropy.bytes();
-    let hash = argon2().hash_password_with_salt(password.as_bytes(), &salt);
+    let hash = argon2(cost).hash_password_with_salt(password.as_bytes(), &salt);
     let scram_salt: [u8; 16] = entropy.bytes();
     Credentials {
         password_hash: hash.expect("a salt of 16 bytes and fixed parameters are valid").to_string(),
-        scram_sha_256: scram_verifier(&password, &scram_salt, SCRAM_ITERATIONS),
+        scram_sha_256: scram_verifier(&password, &scram_salt, cost.scram_iterations),
     }
 }
 
-/// Whether `password` is what `hash` was made of. CPU heavy.
+/// Whether `password` is what `hash` was made of. CPU heavy: as heavy as the hash says that making it was.
 pub(crate) fn verify(password: &str, hash: &str) -> bool {
-    argon2().verify_password(prepare(password).as_bytes(), hash).is_ok()
+    argon2(PasswordCost::default()).verify_password(prepare(password).as_bytes(), hash).is_ok()
 }
 
-fn argon2() -> Argon2<'static> {
-    let params = Params::new(MEMORY_KIB, PASSES, 1, None).expect("fixed parameters within Argon2's bounds");
+fn argon2(cost: PasswordCost) -> Argon2<'static> {
+    let params =
+        Params::new(cost.memory_kib, cost.passes, 1, None).expect("fixed parameters within Argon2's bounds");
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }
 

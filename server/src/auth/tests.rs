@@ -61,11 +61,20 @@ async fn the_right_password_opens_and_no_other_does() {
 #[tokio::test]
 async fn an_unknown_login_is_hashed_like_a_known_one() {
     // Not by the clock: the stand-in is a hash like any other, with the parameters real ones have.
-    let real = make_credentials("x", &SeededEntropy::new(2)).password_hash;
+    let real = make_credentials("x", PasswordCost::default(), &SeededEntropy::new(2)).password_hash;
     let parameters = |hash: &str| hash.split('$').take(4).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(parameters(&real), parameters(super::password::NOBODY));
     assert_eq!(real.len(), super::password::NOBODY.len());
     assert!(!super::password::verify("x", super::password::NOBODY));
+}
+
+#[test]
+fn a_hash_says_itself_what_it_costs() {
+    let cheap = make_credentials("x", PasswordCost::LEAST, &SeededEntropy::new(2));
+    assert!(cheap.password_hash.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{}", cheap.password_hash);
+    assert_eq!(cheap.scram_sha_256.iterations, 1);
+    assert!(super::password::verify("x", &cheap.password_hash));
+    assert!(!super::password::verify("y", &cheap.password_hash));
 }
 
 #[tokio::test(start_paused = true)]

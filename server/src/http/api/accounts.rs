@@ -1,7 +1,6 @@
 //! Accounts: logging in, making, listing, changing, deleting them.
 
 use crate::accounts::AccountRequest;
-use crate::auth::make_credentials;
 use crate::http::access::{Caller, MaybeCaller};
 use crate::http::app::{App, Shared};
 use crate::http::client::Client;
@@ -196,10 +195,7 @@ pub async fn update(
         return Err(ApiError::forbidden("quota and lifetimes are changed with the API key"));
     }
     let credentials = match wanted.password.map(password).transpose()? {
-        Some(password) => {
-            let entropy = app.services.env.entropy.clone();
-            Some(app.services.env.heavy(move || make_credentials(&password, &*entropy)).await?)
-        }
+        Some(password) => Some(app.services.env.credentials(password).await?),
         None => None,
     };
     let now = app.services.env.clock.now();

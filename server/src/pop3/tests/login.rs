@@ -103,7 +103,7 @@ async fn those_who_guess_have_to_wait() {
 #[tokio::test]
 async fn a_password_may_hold_spaces() {
     let world = World::new().await;
-    let credentials = crate::auth::make_credentials(" two  words ", &*world.services.env.entropy);
+    let credentials = world.services.env.credentials(" two  words ".into()).await.unwrap();
     let update = AccountUpdate { credentials: Some(credentials), ..AccountUpdate::default() };
     let (store, op) = (&world.services.store, world.services.env.op());
     store.update_account(op, world.account.id, update).await.unwrap();

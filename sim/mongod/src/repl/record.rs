@@ -48,6 +48,7 @@ fn op_document(op: &Op) -> Document {
         Op::Delete { ns, id } => doc! { "op": "delete", "ns": ns, "o": id.clone() },
         Op::Create { ns } => doc! { "op": "create", "ns": ns },
         Op::Index { ns, spec } => doc! { "op": "index", "ns": ns, "o": spec.clone() },
+        Op::DropIndex { ns, name } => doc! { "op": "dropIndex", "ns": ns, "o": name },
         Op::Drop { ns } => doc! { "op": "drop", "ns": ns },
     }
 }
@@ -59,6 +60,7 @@ fn op_of(op: &Document) -> Option<Op> {
         "delete" => Op::Delete { ns, id: op.get("o")?.clone() },
         "create" => Op::Create { ns },
         "index" => Op::Index { ns, spec: op.get_document("o").ok()?.clone() },
+        "dropIndex" => Op::DropIndex { ns, name: op.get_str("o").ok()?.to_owned() },
         "drop" => Op::Drop { ns },
         _ => return None,
     })
@@ -100,6 +102,7 @@ mod tests {
             Op::Delete { ns: "a.b".into(), id: Bson::from(doc! { "mb": 1i64 }) },
             Op::Create { ns: "a.c".into() },
             Op::Index { ns: "a.c".into(), spec: doc! { "key": { "x": 1 } } },
+            Op::DropIndex { ns: "a.c".into(), name: "x_1".into() },
             Op::Drop { ns: "a.c".into() },
         ];
         let session = SessionRecord {

@@ -1,0 +1,196 @@
+//! Clients that keep a copy of a mailbox and bring it up to date when they come back: by CHANGEDSINCE (CONDSTORE), or
+//! by what SELECT itself tells (QRESYNC; RFC 7162).
+
+use super::listing::{Depth, Listing};
+use super::session::{Messages, Selected, Session, set};
+use super::view::News;
+use crate::clients::{Client, Fault};
+use crate::history::*;
+use rand::RngExt;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How a client brings its copy up to date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Means {
+    Condstore,
+    /// Where the server offers it; else as [`Means::Condstore`].
+    Qresync,
+}
+
+/// A copy of a mailbox.
+#[derive(Debug, Clone, Default)]
+struct Kept {
+    validity: UidValidity,
+    modseq: ModSeq,
+    messages: Messages,
+}
+
+pub struct Resynchroniser {
+    pub client: Client,
+    pub login: Login,
+    pub mailbox: Name,
+    pub means: Means,
+    /// Longest pause between two sessions.
+    pub pace: Duration,
+    kept: Kept,
+}
+
+impl Resynchroniser {
+    pub fn new(client: Client, login: &str, means: Means, pace: Duration) -> Self {
+        let (login, mailbox, kept) = (login.to_owned(), "INBOX".to_owned(), Kept::default());
+        Self { client, login, mailbox, means, pace, kept }
+    }
+
+    pub async fn run(mut self) {
+        while self.client.think(self.pace).await {
+            if let Err(fault) = self.session().await {
+                self.client.note(What::Lost { why: format!("{fault:?}") });
+            }
+        }
+    }
+
+    async fn session(&mut self) -> Result<(), Fault> {
+        let mut session = Session::open(&mut self.client, &self.login).await?;
+        let quick = self.means == Means::Qresync && session.can("QRESYNC");
+        session.enable(&mut self.client, if quick { "QRESYNC" } else { "CONDSTORE" }).await?;
+        let known = (quick && self.kept.validity > 0).then_some(&self.kept);
+        let params = known.map_or("(CONDSTORE)".into(), |kept| {
+            let uids: Vec<Uid> = kept.messages.keys().copied().collect();
+            let uids = if uids.is_empty() { String::new() } else { format!(" {}", set(&uids)) };
+            format!("(QRESYNC ({} {}{uids}))", kept.validity, kept.modseq)
+        });
+        let selected = session.select(&mut self.client, &self.mailbox, &params).await?;
+        match (selected.place.validity == self.kept.validity, quick) {
+            (true, true) => self.take_over(&mut session, &selected),
+            (true, false) => self.catch_up(&mut session, &selected).await?,
+            (false, _) => self.begin(&mut session, &selected).await?,
+        }
+        let client = &mut self.client;
+        if client.rng.random_bool(0.3) {
+            self.compare(&mut session, &selected).await?;
+        }
+        self.stay(&mut session).await?;
+        if self.client.rng.random_bool(0.5) {
+            session.logout(&mut self.client).await;
+        }
+        Ok(())
+    }
+
+    /// A mailbox that is new to the client.
+    async fn begin(&mut self, session: &mut Session, selected: &Selected) -> Result<(), Fault> {
+        let Listing { messages, .. } = session.fetch_all(&mut self.client, selected, Depth::Token).await?;
+        self.kept = Kept { validity: selected.place.validity, modseq: selected.highest_modseq, messages };
+        let news = session.take_news(&mut self.client).await?;
+        self.learn(&news);
+        Ok(())
+    }
+
+    /// What has changed, by CHANGEDSINCE; what is gone, by what is there.
+    async fn catch_up(&mut self, session: &mut Session, selected: &Selected) -> Result<(), Fault> {
+        let changed = session.changed_since(&mut self.client, self.kept.modseq).await?;
+        let there: BTreeSet<Uid> = session.search_all(&mut self.client).await?.into_iter().collect();
+        let gone: Vec<Uid> = self.kept.messages.keys().copied().filter(|uid| !there.contains(uid)).collect();
+        let changed: Vec<Shown> = changed.into_values().collect();
+        self.resynchronised(selected, changed, gone);
+        self.assume(session);
+        let news = session.take_news(&mut self.client).await?;
+        self.learn(&news);
+        Ok(())
+    }
+
+    /// What QRESYNC told along with SELECT.
+    fn take_over(&mut self, session: &mut Session, selected: &Selected) {
+        self.resynchronised(selected, selected.changed.clone(), selected.vanished.clone());
+        self.assume(session);
+    }
+
+    fn assume(&mut self, session: &mut Session) {
+        let uids: Vec<Uid> = self.kept.messages.keys().copied().collect();
+        // What came or went since SELECT is in the news, and not in the copy yet.
+        if session.news.is_empty() && let Err(rule) = session.view.assume(&uids) {
+            self.client.violated(rule);
+        }
+    }
+
+    fn resynchronised(&mut self, selected: &Selected, changed: Vec<Shown>, gone: Vec<Uid>) {
+        let since = self.kept.modseq;
+        for shown in &changed {
+            self.keep(shown);
+        }
+        for uid in &gone {
+            self.kept.messages.remove(uid);
+        }
+        if selected.highest_modseq < since {
+            let now = selected.highest_modseq;
+            self.client.violated(format!("HIGHESTMODSEQ went from {since} back to {now}"));
+        }
+        self.kept.modseq = self.kept.modseq.max(selected.highest_modseq);
+        let place = selected.place.clone();
+        self.client.saw(Sight::Changed {
+            login: place.login,
+            mailbox: place.mailbox,
+            validity: place.validity,
+            since,
+            upto: selected.highest_modseq,
+            changed,
+            gone,
+        });
+    }
+
+    /// Holds the copy against what is there.
+    async fn compare(&mut self, session: &mut Session, selected: &Selected) -> Result<(), Fault> {
+        // SELECT again: a listing is a picture of one moment only just after it.
+        let again = session.select(&mut self.client, &self.mailbox, "").await?;
+        let listing = session.fetch_all(&mut self.client, &again, Depth::Token).await?;
+        let same = again.place.validity == selected.place.validity && again.highest_modseq == self.kept.modseq;
+        if same && listing.still {
+            let flags = |m: &Messages| -> Vec<_> { m.values().map(|s| (s.uid, s.flags.clone())).collect() };
+            let (copy, there) = (flags(&self.kept.messages), flags(&listing.messages));
+            if copy != there {
+                let differ = |(a, b): &(&(Uid, _), &(Uid, _))| a != b;
+                let first = copy.iter().zip(&there).find(differ);
+                self.client.violated(format!(
+                    "at modseq {} the copy has {} messages and the mailbox {}; first difference {first:?}",
+                    self.kept.modseq,
+                    copy.len(),
+                    there.len()
+                ));
+            }
+        }
+        let news = session.take_news(&mut self.client).await?;
+        self.learn(&news);
+        Ok(())
+    }
+
+    /// Stays for a while, and hears of changes.
+    async fn stay(&mut self, session: &mut Session) -> Result<(), Fault> {
+        while self.client.rng.random_bool(0.6) && self.client.think(self.pace).await {
+            session.noop(&mut self.client).await?;
+            if session.news.closed {
+                break;
+            }
+        }
+        // The copy stays as old as SELECT's modseq: what the session heard is asked for again, and no worse for it.
+        Ok(())
+    }
+
+    fn learn(&mut self, news: &News) {
+        for shown in &news.changed {
+            self.keep(shown);
+        }
+        for uid in &news.gone {
+            self.kept.messages.remove(uid);
+        }
+    }
+
+    fn keep(&mut self, shown: &Shown) {
+        let message = self.kept.messages.entry(shown.uid).or_insert_with(|| shown.clone());
+        // RFC 7162 §3.2.5: of two tales of a message the one with the higher modseq holds.
+        if shown.modseq >= message.modseq {
+            message.flags = shown.flags.clone().or(message.flags.take());
+            message.modseq = shown.modseq.or(message.modseq);
+        }
+        message.attempt = message.attempt.or(shown.attempt);
+    }
+}
