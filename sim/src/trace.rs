@@ -1,5 +1,5 @@
-//! The trace of a run: every byte on the simulated network, in order, with time and place, folded into one digest.
-//! Two runs of a seed have one trace, or the simulation does not replay and nothing it finds can be trusted.
+//! The trace of a run: every byte that passes over a traced network, in order, with time and connection, folded into
+//! one digest. Two runs of a seed have one trace, or the simulation does not replay and nothing it finds can be trusted.
 
 use gadwall::net::{BoxIo, Listener, Net};
 use std::io;
@@ -19,46 +19,18 @@ pub struct Trace {
 struct Inner {
     digest: blake3::Hasher,
     connections: u64,
-    bytes: u64,
-    /// The digest after each piece, when two runs are to be compared step by step.
-    steps: Option<Vec<String>>,
 }
 
 /// Which way bytes went, as their host sees it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 enum Way {
     In = 0,
     Out = 1,
 }
 
 impl Trace {
-    /// One that remembers every step, for finding where two runs part.
-    pub fn in_steps() -> Self {
-        let trace = Trace::default();
-        trace.lock().steps = Some(Vec::new());
-        trace
-    }
-
-    /// Anything that should be the same in two runs.
-    pub fn note(&self, what: &str) {
-        let mut inner = self.lock();
-        inner.digest.update(what.as_bytes());
-        if let Some(steps) = &mut inner.steps {
-            steps.push(what.to_owned());
-        }
-    }
-
     pub fn digest(&self) -> String {
-        self.lock().digest.finalize().to_hex()[..32].to_owned()
-    }
-
-    /// Bytes that passed, counted at both ends.
-    pub fn bytes(&self) -> u64 {
-        self.lock().bytes
-    }
-
-    pub fn steps(&self) -> Vec<String> {
-        self.lock().steps.clone().unwrap_or_default()
+        self.lock().digest.finalize().to_hex().to_string()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -68,17 +40,12 @@ impl Trace {
     fn passed(&self, connection: u64, way: Way, bytes: &[u8]) {
         let at = turmoil::sim_elapsed().unwrap_or_default();
         let mut inner = self.lock();
-        inner.bytes += bytes.len() as u64;
         inner.digest.update(&at.as_nanos().to_le_bytes());
         inner.digest.update(&connection.to_le_bytes());
         inner.digest.update(&[way as u8]);
+        // Or the end of one piece could not be told from the beginning of the next.
+        inner.digest.update(&bytes.len().to_le_bytes());
         inner.digest.update(bytes);
-        if inner.steps.is_some() {
-            let shown: String =
-                String::from_utf8_lossy(&bytes[..bytes.len().min(120)]).escape_debug().collect();
-            let step = format!("{at:?} #{connection} {way:?} {} {shown}", bytes.len());
-            inner.steps.as_mut().expect("just looked").push(step);
-        }
     }
 
     fn watch(&self, io: BoxIo) -> BoxIo {

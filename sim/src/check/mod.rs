@@ -22,6 +22,7 @@ mod modseq;
 mod moved;
 mod notice;
 mod peaks;
+mod protocol;
 mod register;
 mod removal;
 #[cfg(test)]
@@ -50,6 +51,7 @@ pub fn run(events: &[Event], facts: &Facts) -> Vec<Finding> {
         bytes::check,
         notice::check,
         agree::check,
+        protocol::check,
     ];
     let mut findings: Vec<Finding> = checks.iter().flat_map(|check| check(&log)).collect();
     findings.extend(audit::check(facts));

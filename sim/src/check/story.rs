@@ -67,6 +67,7 @@ fn told(what: &What) -> String {
         What::Saw(sight) => format!("saw {sight:?}"),
         What::Connected { node } => format!("connected to {node}"),
         What::Lost { why } => format!("lost its session: {why}"),
+        What::Violated { rule } => format!("was told what its protocol forbids: {rule}"),
         What::Asked => "asks".into(),
         What::Idling => "idles".into(),
         What::Polled => "has heard all news".into(),

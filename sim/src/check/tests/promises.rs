@@ -335,3 +335,12 @@ fn marks_count_what_there_is_and_show_what_there_is_not() {
         [of("append acknowledged"), of("submit unknown"), of("move acknowledged"), of("final listing")];
     assert_eq!(counts, [Some(1), Some(1), Some(0), Some(1)]);
 }
+
+#[test]
+fn what_a_protocol_forbids_is_a_finding() {
+    let mut b = Build::default();
+    b.event(1, What::Asked);
+    b.fine();
+    b.event(1, What::Violated { rule: "is told of fewer messages without an EXPUNGE".into() });
+    b.broken("protocol");
+}
