@@ -1,0 +1,14 @@
+//! One run: a cluster and its clients, what is done to them, and what is found.
+//!
+//! First faults strike while clients work. Then everything heals, but perhaps for a minority of the members, and has to
+//! come right in time: that is what "available again" means. In the end every node is asked for everything, and the
+//! machines are looked into.
+
+mod faults;
+mod hosts;
+mod stage;
+mod swarm;
+
+pub use hosts::Ground;
+pub use stage::{Controls, NODES, Stage};
+pub use swarm::{Kind, Swarm};

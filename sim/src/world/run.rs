@@ -1,0 +1,232 @@
+//! A run from its seed to its findings.
+
+use super::faults::Faults;
+use super::hosts::Ground;
+use super::stage::{Controls, Stage};
+use super::swarm::{Kind, Swarm};
+use crate::check::{self, Facts, Finding};
+use crate::clients::Shared;
+use crate::history::{Event, History};
+use crate::seed::{HostEntropy, stream};
+use crate::workload::Workload;
+use crate::{HostClock, Trace};
+use gadwall_sim_mongod::repl::Counts;
+use gadwall_storage::MailStore;
+use gadwall_storage::mongo::MongoStore;
+use rand::seq::SliceRandom;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// How long the cluster has to elect a primary and to serve at first, and again after everything has healed.
+const READY: Duration = Duration::from_secs(60);
+/// How long clients go on after everything has healed, so that those who listen can hear of everything.
+const CALM: Duration = Duration::from_secs(15);
+/// How long a client may take to end what it has begun.
+const ENDED: Duration = Duration::from_secs(60);
+/// How long the last look at everything may take.
+const LOOKED: Duration = Duration::from_secs(120);
+/// How long a session that listens may wait for news after everything has healed: twice what nodes need to find out
+/// without being told.
+const HEARD: Duration = Duration::from_secs(10);
+
+/// What is to be run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub seed: u64,
+    pub swarm: Swarm,
+    pub controls: Controls,
+    /// How long faults strike.
+    pub storm: Duration,
+}
+
+impl Plan {
+    pub fn of_seed(seed: u64) -> Self {
+        Plan { seed, swarm: Swarm::draw(seed), controls: Controls::default(), storm: Duration::from_secs(30) }
+    }
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub struct Report {
+    pub findings: Vec<Finding>,
+    pub events: Vec<Event>,
+    /// What was done to the world, and when.
+    pub story: Vec<(Duration, String)>,
+    pub marks: BTreeMap<String, u64>,
+    pub struck: BTreeMap<Kind, u64>,
+    pub replication: Counts,
+    /// Of every byte on the network: two runs of a plan have the same.
+    pub digest: String,
+    /// Virtual time.
+    pub elapsed: Duration,
+}
+
+/// How far the clients have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stand {
+    Beginning,
+    /// Accounts are there.
+    Working,
+    /// Nothing is in flight any more.
+    Ended,
+    /// Everything was looked at.
+    Looked,
+}
+
+/// Runs it. Once a process, if its trace is to be compared: what the process has done before shows in some of its
+/// libraries.
+pub fn run(plan: &Plan) -> Report {
+    let ground = Ground { seed: plan.seed, trace: Trace::default() };
+    let stage = Stage::build(&ground, &plan.swarm, plan.controls);
+    let mut run = Run::new(plan, &ground, stage);
+    run.begin();
+    let struck = run.storm();
+    run.come_right();
+    run.report(struck)
+}
+
+struct Run<'a> {
+    plan: &'a Plan,
+    ground: Ground,
+    stage: Stage,
+    history: History,
+    stop: CancellationToken,
+    stand: watch::Receiver<Stand>,
+    look: watch::Sender<bool>,
+    audit: watch::Receiver<Vec<String>>,
+    quiet_from: Option<Duration>,
+    liveness: Vec<String>,
+}
+
+impl<'a> Run<'a> {
+    fn new(plan: &'a Plan, ground: &Ground, mut stage: Stage) -> Self {
+        let (stand, heard) = watch::channel(Stand::Beginning);
+        let (look, looks) = watch::channel(false);
+        let (audit, audited) = watch::channel(Vec::new());
+        let stop = CancellationToken::new();
+        let history = History::default();
+        let shared = Shared::new(plan.seed, history.clone(), ground.net(), stop.clone());
+        let workload = Workload::draw(plan.seed);
+        let nodes = stage.node_names();
+        let (cluster, seed) = (stage.cluster.clone(), plan.seed);
+        stage.sim.client("clients", async move {
+            workload.prepare(&shared, &nodes).await;
+            stand.send_replace(Stand::Working);
+            workload.run(&shared, "lb").await;
+            stand.send_replace(Stand::Ended);
+            let mut looks = looks;
+            looks.wait_for(|look| *look).await?;
+            workload.final_pass(&shared, &nodes).await;
+            let entropy = Arc::new(HostEntropy::new(seed, "audit"));
+            let store = MongoStore::open(cluster.options(Arc::new(HostClock::default()), entropy)).await?;
+            audit.send_replace(store.audit().await?);
+            stand.send_replace(Stand::Looked);
+            std::future::pending().await
+        });
+        Run {
+            plan,
+            ground: ground.clone(),
+            stage,
+            history,
+            stop,
+            stand: heard,
+            look,
+            audit: audited,
+            quiet_from: None,
+            liveness: Vec::new(),
+        }
+    }
+
+    fn step(&mut self) {
+        self.stage.sim.step().expect("no host fails: what fails on a host is noted, and the host goes on");
+    }
+
+    /// Goes on until something holds; says so if it does not within this time.
+    fn until(&mut self, what: &str, within: Duration, holds: impl Fn(&Self) -> bool) -> bool {
+        let deadline = self.stage.elapsed() + within;
+        while !holds(self) {
+            if self.stage.elapsed() >= deadline {
+                self.liveness.push(format!("{what}: not within {} s", within.as_secs()));
+                return false;
+            }
+            self.step();
+        }
+        true
+    }
+
+    fn begin(&mut self) {
+        self.until("the first clients are served", READY, |run| *run.stand.borrow() >= Stand::Working);
+        self.stage.note("clients work");
+    }
+
+    fn storm(&mut self) -> BTreeMap<Kind, u64> {
+        let begin = self.stage.elapsed();
+        let mut faults = Faults::new(self.plan.seed, &self.plan.swarm, begin);
+        while self.stage.elapsed() < begin + self.plan.storm {
+            faults.tick(&mut self.stage);
+            self.step();
+        }
+        faults.heal(&mut self.stage);
+        faults.struck
+    }
+
+    fn come_right(&mut self) {
+        let away = self.leave_minority();
+        let calm = self.stage.elapsed() + CALM;
+        while self.stage.elapsed() < calm {
+            self.step();
+        }
+        self.stop.cancel();
+        self.stage.note("clients end what they have begun");
+        if !self.until("every client has ended what it had begun", ENDED, |run| *run.stand.borrow() >= Stand::Ended) {
+            return;
+        }
+        self.quiet_from = Some(self.stage.elapsed());
+        self.look.send_replace(true);
+        self.stage.note("everything is looked at");
+        self.until("every node shows everything", LOOKED, |run| *run.stand.borrow() >= Stand::Looked);
+        for member in away {
+            self.stage.start(&member);
+        }
+        self.until("all members have the same", READY, |run| run.stage.members_agree());
+    }
+
+    /// Takes away a minority, as if for good.
+    fn leave_minority(&mut self) -> Vec<String> {
+        if !self.plan.swarm.leaves_minority {
+            return Vec::new();
+        }
+        let mut members = self.stage.member_names();
+        members.shuffle(&mut stream(self.plan.seed, "minority"));
+        members.truncate((members.len() - 1) / 2);
+        for member in &members {
+            self.stage.crash(member);
+        }
+        members
+    }
+
+    fn report(self, struck: BTreeMap<Kind, u64>) -> Report {
+        let events = self.history.take();
+        let facts = Facts {
+            quiet_from: self.quiet_from,
+            healing: HEARD,
+            retention: None,
+            audit: self.audit.borrow().clone(),
+            inside: self.stage.witness.check(),
+            liveness: self.liveness,
+        };
+        Report {
+            findings: check::run(&events, &facts),
+            marks: check::marks::marks(&events, &facts),
+            events,
+            story: self.stage.story.clone(),
+            struck,
+            replication: self.stage.witness.counts(),
+            digest: self.ground.trace.digest(),
+            elapsed: self.stage.elapsed(),
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The world as a whole: its hosts, and what can be done to them between two steps of time.
+
+use super::hosts::{Ground, Host, MONGO_PORT, MemberHost, NodeHost};
+use super::swarm::Swarm;
+use crate::HostClock;
+use crate::node::Cluster;
+use gadwall_sim_mongod::disk::{DiskFaults, PowerCut};
+use gadwall_sim_mongod::repl::{Faulty, Settings, Witness};
+use gadwall_sim_redis::Handle;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub const NODES: usize = 3;
+/// One step of virtual time.
+const TICK: Duration = Duration::from_millis(5);
+
+/// The hosts, and the network between them.
+pub struct Stage {
+    pub sim: turmoil::Sim<'static>,
+    pub members: Vec<MemberHost>,
+    pub nodes: Vec<NodeHost>,
+    pub redis: Vec<Handle>,
+    pub witness: Witness,
+    pub cluster: Arc<Cluster>,
+    /// What was done, for the story of the run.
+    pub story: Vec<(Duration, String)>,
+    ground: Ground,
+    clocks: BTreeMap<String, HostClock>,
+    down: BTreeSet<String>,
+}
+
+/// Deliberate mistakes of the product or of the replica set, which a run has to find.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Controls {
+    pub replication: Faulty,
+    pub unsafe_early_commit: bool,
+}
+
+impl Stage {
+    pub fn build(ground: &Ground, swarm: &Swarm, controls: Controls) -> Self {
+        let sim = turmoil::Builder::new()
+            .rng_seed(ground.seed)
+            .enable_random_order()
+            .tick_duration(TICK)
+            .simulation_duration(Duration::from_secs(3600))
+            .min_message_latency(Duration::from_millis(1))
+            .max_message_latency(swarm.latency)
+            .tcp_capacity(1 << 16)
+            .build();
+        let names: Vec<String> = (0..swarm.members).map(|m| format!("m{m}:{MONGO_PORT}")).collect();
+        let uri = format!("mongodb://{}/?replicaSet=sim", names.join(","));
+        let mut settings = Settings::new("sim", names);
+        settings.faulty = controls.replication;
+        let (settings, witness) = (Arc::new(settings), Witness::default());
+        let members = (0..swarm.members).map(|me| MemberHost::new(me, &settings, &witness, ground)).collect();
+        let cluster = Arc::new(Cluster {
+            mongodb_uri: uri,
+            redis_url: None,
+            proxy_from: None,
+            unsafe_early_commit: controls.unsafe_early_commit,
+        });
+        let node = |n| NodeHost { host: Host::new(format!("n{n}"), ground), cluster: cluster.clone() };
+        let nodes = (0..NODES).map(node).collect();
+        let mut stage = Stage {
+            sim,
+            members,
+            nodes,
+            redis: Vec::new(),
+            witness,
+            cluster: cluster.clone(),
+            story: Vec::new(),
+            ground: ground.clone(),
+            clocks: BTreeMap::new(),
+            down: BTreeSet::new(),
+        };
+        stage.populate();
+        stage
+    }
+
+    fn populate(&mut self) {
+        for member in self.members.clone() {
+            self.clocks.insert(member.host.name.clone(), member.host.clock.clone());
+            self.sim.host(member.host.name.clone(), move || member.clone().run());
+        }
+        for node in self.nodes.clone() {
+            self.clocks.insert(node.host.name.clone(), node.host.clock.clone());
+            self.sim.host(node.host.name.clone(), move || node.clone().run());
+        }
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.sim.elapsed()
+    }
+
+    /// Notes what is done, in the story and in the trace.
+    pub fn note(&mut self, what: &str) {
+        let at = self.elapsed();
+        self.ground.trace.note(&format!("{at:?} {what}"));
+        self.story.push((at, what.to_owned()));
+    }
+
+    pub fn member_names(&self) -> Vec<String> {
+        self.members.iter().map(|member| member.host.name.clone()).collect()
+    }
+
+    pub fn node_names(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| node.host.name.clone()).collect()
+    }
+
+    pub fn redis_names(&self) -> Vec<String> {
+        (0..self.redis.len()).map(|n| format!("r{n}")).collect()
+    }
+
+    pub fn clock_names(&self) -> Vec<String> {
+        self.clocks.keys().cloned().collect()
+    }
+
+    /// Hosts whose links can fail: all but the clients', whose side of the balancer is as good.
+    pub fn linked_names(&self) -> Vec<String> {
+        [self.member_names(), self.node_names()].concat()
+    }
+
+    /// The member that was elected last, of those that believe to be the primary.
+    pub fn primary(&self) -> Option<usize> {
+        let terms = self.members.iter().enumerate().filter_map(|(n, member)| Some((member.primary()?, n)));
+        terms.max().map(|(_, n)| n)
+    }
+
+    pub fn is_down(&self, host: &str) -> bool {
+        self.down.contains(host)
+    }
+
+    pub fn crash(&mut self, host: &str) {
+        if !self.down.insert(host.to_owned()) {
+            return;
+        }
+        self.note(&format!("{host} is killed"));
+        self.sim.crash(host);
+        if let Some(member) = self.members.iter().find(|member| member.host.name == host) {
+            member.is_gone();
+        }
+    }
+
+    /// Kills a member and takes from its disk what was not synced.
+    pub fn cut_power(&mut self, member: usize, cut: PowerCut) {
+        let name = format!("m{member}");
+        self.note(&format!("{name} loses power: {cut:?}"));
+        self.members[member].disk.power_cut(cut);
+        self.crash(&name);
+    }
+
+    pub fn start(&mut self, host: &str) {
+        if self.down.remove(host) {
+            self.note(&format!("{host} starts"));
+            self.sim.bounce(host);
+        }
+    }
+
+    pub fn set_clock(&mut self, host: &str, off_ms: i64) {
+        self.note(&format!("the clock of {host} is {off_ms} ms off"));
+        self.clocks[host].set_off(off_ms);
+    }
+
+    /// As `rs.stepDown()` does.
+    pub fn step_down(&mut self) {
+        let Some(primary) = self.primary() else { return };
+        self.note(&format!("m{primary} is told to step down"));
+        if let Some(member) = self.members[primary].inside() {
+            // It may refuse, as the real one does while nobody has caught up.
+            let _ = member.with(|_, log| log.step_down(Duration::from_secs(10), false));
+        }
+    }
+
+    pub fn partition(&mut self, a: &str, b: &str) {
+        self.note(&format!("{a} and {b} don't reach each other"));
+        self.sim.partition(a, b);
+    }
+
+    pub fn partition_oneway(&mut self, from: &str, to: &str) {
+        self.note(&format!("{from} doesn't reach {to}"));
+        self.sim.partition_oneway(from, to);
+    }
+
+    pub fn repair(&mut self, a: &str, b: &str) {
+        self.note(&format!("{a} and {b} reach each other"));
+        self.sim.repair(a, b);
+    }
+
+    pub fn hold(&mut self, a: &str, b: &str) {
+        self.note(&format!("messages between {a} and {b} wait"));
+        self.sim.hold(a, b);
+    }
+
+    pub fn release(&mut self, a: &str, b: &str) {
+        self.note(&format!("messages between {a} and {b} come"));
+        self.sim.release(a, b);
+    }
+
+    pub fn set_latency(&mut self, a: &str, b: &str, latency: Duration) {
+        self.note(&format!("messages between {a} and {b} take {} ms", latency.as_millis()));
+        self.sim.set_link_latency(a, b, latency);
+    }
+
+    /// Everything works again, whatever was done.
+    pub fn heal(&mut self) {
+        self.note("everything heals");
+        for member in &self.members {
+            member.disk.set_faults(DiskFaults::default());
+        }
+        for handle in &self.redis {
+            handle.heal();
+        }
+        for host in std::mem::take(&mut self.down) {
+            self.sim.bounce(host);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Which faults a run has, and how often: drawn from its seed. Each run has some of them only, at rates of its own, so
+//! that one that hides another does so in some runs only (Groce et al., "Swarm Testing", ISSTA 2012).
+
+use crate::seed::stream;
+use rand::RngExt;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+/// What can happen to the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A node's process is killed.
+    NodeCrash,
+    /// All nodes are killed, one after the other.
+    RollingRestart,
+    /// The balancer's process is killed: every client reconnects at once.
+    BalancerCrash,
+    /// A member's process is killed; what it has written stays with its kernel.
+    MemberCrash,
+    /// A member loses power: what was not synced is gone, or torn.
+    PowerLoss,
+    /// All members lose power at once.
+    Blackout,
+    /// The primary is told to step down.
+    StepDown,
+    /// Two hosts don't reach each other.
+    Partition,
+    /// One host doesn't reach another, which does reach it.
+    OneWay,
+    /// The primary is cut off from the other members; nodes may still reach it.
+    PrimaryAlone,
+    /// The primary is cut off from everybody.
+    PrimaryGone,
+    /// Messages between two hosts wait, and then all come.
+    Hold,
+    /// Messages between two hosts take long.
+    Latency,
+    /// A member's disk takes long.
+    SlowDisk,
+    /// A member's disk answers `EIO` now and then.
+    SickDisk,
+    /// A member's disk is full.
+    FullDisk,
+    /// A host's clock jumps.
+    ClockJump,
+    /// Hints get lost, double, late.
+    LossyHints,
+    /// A Redis server is killed; Sentinels elect.
+    RedisCrash,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 19] = [
+        Kind::NodeCrash,
+        Kind::RollingRestart,
+        Kind::BalancerCrash,
+        Kind::MemberCrash,
+        Kind::PowerLoss,
+        Kind::Blackout,
+        Kind::StepDown,
+        Kind::Partition,
+        Kind::OneWay,
+        Kind::PrimaryAlone,
+        Kind::PrimaryGone,
+        Kind::Hold,
+        Kind::Latency,
+        Kind::SlowDisk,
+        Kind::SickDisk,
+        Kind::FullDisk,
+        Kind::ClockJump,
+        Kind::LossyHints,
+        Kind::RedisCrash,
+    ];
+
+    /// The mean time between two of its kind when it is at its most frequent.
+    fn fastest(self) -> Duration {
+        Duration::from_secs(match self {
+            Kind::Blackout | Kind::RollingRestart | Kind::FullDisk => 12,
+            Kind::SickDisk | Kind::BalancerCrash | Kind::PrimaryGone | Kind::PowerLoss => 8,
+            _ => 5,
+        })
+    }
+}
+
+/// The faults of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Swarm {
+    /// Members of the replica set.
+    pub members: usize,
+    /// The longest that a message takes while nothing is wrong.
+    pub latency: Duration,
+    /// Mean time between two faults of a kind.
+    pub kinds: BTreeMap<Kind, Duration>,
+    /// Whether a minority of the members stays away while everything else has to come right.
+    pub leaves_minority: bool,
+}
+
+impl Swarm {
+    pub fn draw(seed: u64) -> Self {
+        let mut rng = stream(seed, "swarm");
+        let share = rng.random_range(15..70);
+        let chosen = Kind::ALL.into_iter().filter(|_| rng.random_range(0..100) < share).collect::<Vec<_>>();
+        let kinds = chosen.into_iter().map(|kind| (kind, kind.fastest().mul_f64(rng.random_range(1.0..4.0))));
+        Swarm {
+            kinds: kinds.collect(),
+            members: if rng.random_range(0..4) == 0 { 5 } else { 3 },
+            latency: Duration::from_millis(rng.random_range(2..20)),
+            leaves_minority: rng.random_range(0..2) == 0,
+        }
+    }
+
+    /// A run in which nothing goes wrong.
+    pub fn calm() -> Self {
+        Swarm { members: 3, latency: Duration::from_millis(5), kinds: BTreeMap::new(), leaves_minority: false }
+    }
+}
+
+impl fmt::Display for Swarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} members, latency up to {} ms", self.members, self.latency.as_millis())?;
+        if self.leaves_minority {
+            f.write_str(", a minority stays away")?;
+        }
+        for (kind, every) in &self.kinds {
+            write!(f, ", {kind:?} every {:.0} s", every.as_secs_f64())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_comes_up_and_no_run_is_the_next() {
+        let swarms: Vec<Swarm> = (0..200).map(Swarm::draw).collect();
+        for kind in Kind::ALL {
+            let runs = swarms.iter().filter(|swarm| swarm.kinds.contains_key(&kind)).count();
+            assert!((20..180).contains(&runs), "{kind:?} is in {runs} of 200 runs");
+        }
+        assert!(swarms.windows(2).all(|two| two[0] != two[1]));
+        assert_eq!(Swarm::draw(7), Swarm::draw(7));
+    }
+}
