@@ -63,6 +63,12 @@ pub trait Mailboxes: Send + Sync {
 
     async fn mailbox_by_name(&self, account: AccountId, name: &MailboxName) -> Result<Mailbox>;
 
+    /// Which mailbox is the account's INBOX. It is the same for as long as there is the account, so a backend may answer
+    /// from memory; whether the account is still there is seen by whatever is done with the answer.
+    async fn inbox(&self, account: AccountId) -> Result<MailboxId> {
+        Ok(self.mailbox_by_name(account, &MailboxName::inbox()).await?.id)
+    }
+
     /// Creates a mailbox. Missing parents are created too (RFC 3501 §6.3.3). Not subscribed.
     async fn create_mailbox(
         &self,

@@ -45,6 +45,10 @@ impl Mailboxes for MongoStore {
         })
     }
 
+    async fn inbox(&self, account: AccountId) -> Result<MailboxId> {
+        self.remembered_inbox(account).await
+    }
+
     async fn create_mailbox(
         &self,
         op: OpId,

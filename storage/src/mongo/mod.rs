@@ -20,6 +20,7 @@ mod garbage;
 mod group;
 mod keys;
 mod lease;
+mod lookups;
 mod mailboxes;
 mod maintenance;
 mod messages;

@@ -8,7 +8,7 @@ use super::queue::Queues;
 use super::schema;
 use crate::memory::Limits;
 use crate::records::Fingerprint;
-use crate::{AccountId, Clock, Entropy, Hint, HintBus, HintHub, OpId, Result, StoreError};
+use crate::{AccountId, Clock, Entropy, Hint, HintBus, HintHub, Lookups, OpId, Result, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -31,6 +31,7 @@ pub struct Shared {
     pub limits: Limits,
     pub hub: HintHub,
     pub bus: Option<Arc<dyn HintBus>>,
+    pub lookups: Option<Arc<dyn Lookups>>,
     pub deadline: Duration,
     pub garbage_age: Duration,
     pub step: u64,
@@ -84,6 +85,7 @@ impl MongoStore {
             limits: options.limits,
             hub: HintHub::default(),
             bus: options.bus,
+            lookups: options.lookups,
             deadline: options.deadline,
             garbage_age: options.garbage_age,
             step: options.step.max(1),
