@@ -9,6 +9,7 @@
 use crate::*;
 use async_trait::async_trait;
 use bytes::Bytes;
+use std::collections::BTreeMap;
 
 /// Everything an engine needs. `Arc<dyn MailStore>` is what is handed around.
 pub trait MailStore: Directory + Mailboxes + Messages + Feed + Maintenance {}
@@ -126,6 +127,20 @@ pub trait Messages: Send + Sync {
     /// The bytes of a message, to be read in pieces. `NotFound(Message)` once expunged; a body that
     /// was opened stays readable for as long as a slow client needs, within reason.
     async fn body(&self, at: MailboxRef, uid: Uid) -> Result<Box<dyn BodyReader>>;
+
+    /// As [`Messages::body`], of several messages at once, those left out that do not exist. Small content may be held
+    /// in memory from here on, so whoever asks bounds the sum of the sizes.
+    async fn bodies(&self, at: MailboxRef, uids: &UidSet) -> Result<BTreeMap<Uid, Box<dyn BodyReader>>> {
+        let mut opened = BTreeMap::new();
+        for uid in uids.iter() {
+            match self.body(at, uid).await {
+                Ok(body) => _ = opened.insert(uid, body),
+                Err(StoreError::NotFound(Subject::Message)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(opened)
+    }
 
     /// Changes flags of those of `uids` that exist, all in one step, and where `unchanged_since` is given
     /// only of those whose modseq is not above it (decided inside the step). A message that changes gets

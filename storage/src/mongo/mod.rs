@@ -8,6 +8,7 @@
 //! `db` is all that speaks to MongoDB. docs/adr/0004 has the schema and why it is so.
 
 mod audit;
+mod bodies;
 mod content;
 mod db;
 mod directory;
@@ -18,6 +19,7 @@ mod fail;
 mod feed;
 mod garbage;
 mod group;
+mod growth;
 mod keys;
 mod lease;
 mod lookups;

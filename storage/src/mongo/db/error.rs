@@ -29,8 +29,8 @@ pub enum Kind {
 
 /// Server codes that go away by themselves: elections, shutdowns, conflicts, lost sessions, interrupted waits.
 const PASSING: [i32; 25] = [
-    6, 7, 24, 50, 63, 64, 89, 91, 112, 187, 189, 225, 239, 246, 251, 262, 290, 9001, 10058, 10107, 11600, 11602,
-    13388, 13435, 13436,
+    6, 7, 24, 50, 63, 64, 89, 91, 112, 187, 189, 225, 239, 246, 251, 262, 290, 9001, 10058, 10107, 11600,
+    11602, 13388, 13435, 13436,
 ];
 const DUPLICATE_KEY: i32 = 11000;
 
