@@ -314,8 +314,8 @@ async fn a_redis_that_hangs_costs_look_ups_next_to_nothing_and_is_not_given_up_f
         assert_eq!(bus.get(&format!("unknown {n}")).await, None);
     }
     assert_eq!(bus.get("known").await, Some(b"here".to_vec()), "this node has it itself");
-    // Each by itself would have waited five seconds in all.
+    // Were each patient, it would take the two seconds until the silence of the server is noticed.
     let took = began.elapsed();
     println!("a thousand look-ups of a Redis that hangs: {took:?}");
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }
