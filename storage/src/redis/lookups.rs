@@ -14,6 +14,8 @@ use tokio::time::Instant;
 
 /// How long Redis may take: about as long as the read that it spares.
 const PATIENCE: Duration = Duration::from_millis(5);
+/// After so long the connection is given up: the look-up never waits for that.
+const NEVER: Duration = Duration::from_secs(3600);
 /// How long it is not asked after it was late: then lateness costs half a percent of the time at most.
 const LEFT_ALONE: Duration = Duration::from_secs(1);
 /// How long this node keeps what it has from Redis, which does not say how long it would.
@@ -65,7 +67,7 @@ impl RedisBus {
             let answer: RedisResult<T> = cmd.query_async(&mut connection.channel()).await;
             answer
         };
-        let asked = tokio::time::timeout(PATIENCE, self.core.links.ask(PATIENCE * 2, ask)).await;
+        let asked = tokio::time::timeout(PATIENCE, self.core.links.ask(NEVER, ask)).await;
         if asked.is_err() {
             let until = Instant::now() + LEFT_ALONE;
             *self.left_alone_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
