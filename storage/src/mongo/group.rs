@@ -72,6 +72,9 @@ async fn bring_to_an_end(
         let error = match failed.fail {
             Fail::Refused(error) => return Err(with_doubt(error, in_doubt)),
             Fail::Db(error) if error.kind == Kind::Refused => return Err(unavailable(&error, in_doubt)),
+            Fail::Db(error) if error.kind == Kind::Full => {
+                return Err(with_doubt(StoreError::StorageFull(error.to_string()), in_doubt));
+            }
             Fail::Db(error) => error,
             Fail::Raced => match renew(shared, jobs).await {
                 Ok(()) if patience.is_over() => {
@@ -227,7 +230,9 @@ async fn commit_for_sure(
             // The server says that it has not happened.
             Kind::Transient => return Err(Failed { fail: error.into(), in_doubt: false }),
             Kind::Unknown => {}
-            Kind::Duplicate | Kind::Refused => return Err(Failed { fail: error.into(), in_doubt: true }),
+            Kind::Duplicate | Kind::Full | Kind::Refused => {
+                return Err(Failed { fail: error.into(), in_doubt: true });
+            }
         }
         if session.is_lost() || !patience.wait(&*shared.entropy).await {
             return Err(Failed { fail: error.into(), in_doubt: true });

@@ -42,4 +42,5 @@ mod view;
 pub use db::Settings as Timing;
 pub use operate::MongoCluster;
 pub use options::MongoOptions;
+pub use poll::LOOKS_EVERY;
 pub use store::{MongoStore, OpenError, drop_database};

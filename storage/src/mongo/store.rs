@@ -67,7 +67,10 @@ impl MongoStore {
         loop {
             match open_on(&db).await {
                 Ok(()) => break,
-                Err(e) if e.kind == Kind::Refused || !patience.wait(&*options.entropy).await => {
+                Err(e)
+                    if matches!(e.kind, Kind::Refused | Kind::Full)
+                        || !patience.wait(&*options.entropy).await =>
+                {
                     return Err(failed(&e));
                 }
                 Err(error) => tracing::info!(%error, "still waiting for MongoDB"),
@@ -213,6 +216,7 @@ pub fn passing(fail: Fail) -> Result<DbError> {
         Fail::Refused(error) => Err(error),
         Fail::Raced => Err(StoreError::unavailable("content went while it was read")),
         Fail::Db(error) if error.kind == Kind::Refused => Err(unreadable(error)),
+        Fail::Db(error) if error.kind == Kind::Full => Err(StoreError::StorageFull(error.to_string())),
         Fail::Db(error) => Ok(error),
     }
 }
