@@ -2,9 +2,10 @@
 //!
 //! So far one node on the memory store; docs/ARCHITECTURE.md, "Net and Env", says what makes it possible.
 
-pub mod history;
 mod net;
 mod node;
+mod trace;
 
 pub use net::TurmoilNet;
 pub use node::{Node, PORTS};
+pub use trace::{Trace, TracedNet};

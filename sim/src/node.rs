@@ -1,7 +1,7 @@
 //! A Gadwall node on a simulated host.
 
-use crate::TurmoilNet;
 use gadwall::config::{Config, Settings};
+use gadwall::net::Net;
 use gadwall::run::{self, Running};
 use gadwall::{Backend, Env};
 use gadwall_storage::memory::MemoryStore;
@@ -20,13 +20,13 @@ pub struct Node {
 
 impl Node {
     /// Starts it on the simulated host that this is called on. It runs until its host goes.
-    pub async fn start(self) -> Result<Running, Box<dyn std::error::Error>> {
+    pub async fn start(self, net: &dyn Net) -> Result<Running, Box<dyn std::error::Error>> {
         let [smtp, imap, pop3, http] = PORTS;
         let settings = Settings::from_toml(&format!(
             "data = \"/nowhere\"\nstore = \"memory\"\nsmtp = \"0.0.0.0:{smtp}\"\nimap = \"0.0.0.0:{imap}\"\n\
              pop3 = \"0.0.0.0:{pop3}\"\nhttp = \"0.0.0.0:{http}\"\naccept-anything = true\n"
         ))?;
         let env = Env::inline(self.clock, Arc::new(SeededEntropy::new(self.seed)));
-        Ok(run::start(Config::resolve(settings)?, Backend::alone(self.store), env, &TurmoilNet).await?)
+        Ok(run::start(Config::resolve(settings)?, Backend::alone(self.store), env, net).await?)
     }
 }

@@ -1,7 +1,7 @@
 //! The engines on a simulated network: nothing of them had to change for it.
 
 use gadwall::net::Net;
-use gadwall_sim::{Node, TurmoilNet};
+use gadwall_sim::{Node, Trace, TracedNet, TurmoilNet};
 use gadwall_storage::memory::MemoryStore;
 use gadwall_storage::{Entropy, MailStore, MailboxName, ManualClock, SeededEntropy};
 use std::sync::{Arc, Mutex};
@@ -10,23 +10,27 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
-/// Everything the client hears, in order, in one run with this seed.
-fn run(seed: u64) -> Vec<String> {
+/// Everything the client hears, in order, in one run with these seeds of the network and of the
+/// node, and the trace of the node's connections.
+fn run(network: u64, seed: u64) -> (Vec<String>, String) {
     let clock = Arc::new(ManualClock::default());
     let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(seed));
     let store = Arc::new(MemoryStore::new(clock.clone(), entropy));
     let heard = Arc::new(Mutex::new(Vec::new()));
     let mut sim = turmoil::Builder::new()
-        .rng_seed(seed)
+        .rng_seed(network)
         .simulation_duration(Duration::from_secs(60))
         .min_message_latency(Duration::from_millis(1))
         .max_message_latency(Duration::from_millis(50))
         .build();
     let kept = store.clone();
+    let trace = Trace::default();
+    let traced = trace.clone();
     sim.host("node", move || {
         let (store, clock) = (kept.clone(), clock.clone());
+        let net = TracedNet { net: TurmoilNet, trace: traced.clone() };
         async move {
-            let _running = Node { store, clock, seed }.start().await?;
+            let _running = Node { store, clock, seed }.start(&net).await?;
             std::future::pending().await
         }
     });
@@ -34,7 +38,8 @@ fn run(seed: u64) -> Vec<String> {
     sim.client("client", async move { dialogue(&said).await });
     sim.run().expect("the simulation comes to its end");
     assert_eq!(inbox_size(&*store), 1, "the mail that was acknowledged is there, once");
-    Arc::try_unwrap(heard).expect("the client has ended").into_inner().expect("no panic")
+    let heard = std::mem::take(&mut *heard.lock().expect("no panic"));
+    (heard, trace.digest())
 }
 
 /// Messages in the INBOX of the only account.
@@ -82,12 +87,18 @@ async fn dialogue(heard: &Mutex<Vec<String>>) -> Outcome {
 
 #[test]
 fn a_mail_is_taken_on_a_simulated_network() {
-    let heard = run(1);
+    let (heard, _) = run(1, 1);
     assert!(heard.iter().any(|line| line.contains("MSGID=")), "{heard:?}");
 }
 
 #[test]
 fn the_same_seed_gives_the_same_run() {
-    assert_eq!(run(7), run(7));
-    assert_ne!(run(7), run(8), "ids come from the seed");
+    let (once, again) = (run(7, 7), run(7, 7));
+    assert_eq!(once, again);
+    // The same messages at the same moments, but for what is in them.
+    let other_ids = run(7, 8);
+    assert_ne!(once.0, other_ids.0, "ids come from the seed");
+    assert_ne!(once.1, other_ids.1, "the trace holds what was said");
+    let other_times = run(8, 7);
+    assert_ne!(once.1, other_times.1, "the trace holds when it was said");
 }

@@ -1,1 +1,0 @@
-//! A simulated Redis with Sentinel, over the engines' `Net`.
