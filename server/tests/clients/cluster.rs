@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// How late another node may hear of a mail, Redis or not: two seconds are promised. Less than the event stream's own look
 /// around, which would hide that nothing was heard.
-const HEARD_WITHIN: Duration = Duration::from_millis(300);
+const HEARD_WITHIN: Duration = Duration::from_secs(2);
 /// What the promise leaves for everything but waiting for the next look.
 const LEFT: Duration = Duration::from_millis(800);
 const _: () =

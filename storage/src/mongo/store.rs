@@ -216,6 +216,7 @@ pub fn passing(fail: Fail) -> Result<DbError> {
         Fail::Refused(error) => Err(error),
         Fail::Raced => Err(StoreError::unavailable("content went while it was read")),
         Fail::Db(error) if error.kind == Kind::Refused => Err(unreadable(error)),
+        Fail::Db(error) if error.kind == Kind::Full => Err(StoreError::StorageFull(error.to_string())),
         Fail::Db(error) => Ok(error),
     }
 }
