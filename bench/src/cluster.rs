@@ -11,7 +11,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
 /// A database of its own on a MongoDB.
@@ -82,6 +82,7 @@ async fn serve(binary: &std::path::Path, dir: &std::path::Path) -> io::Result<(C
 /// A Redis for the nodes' hints.
 pub struct Redis {
     pub url: String,
+    port: u16,
     _server: Child,
     _dir: tempfile::TempDir,
 }
@@ -104,7 +105,16 @@ impl Redis {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        Ok(Redis { url: format!("redis://127.0.0.1:{port}"), _server: server, _dir: dir })
+        Ok(Redis { url: format!("redis://127.0.0.1:{port}"), port, _server: server, _dir: dir })
+    }
+
+    /// Forgets everything.
+    pub async fn flush(&self) -> io::Result<()> {
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await?;
+        stream.write_all(b"FLUSHALL\r\n").await?;
+        let mut answer = [0; 5];
+        stream.read_exact(&mut answer).await?;
+        if &answer == b"+OK\r\n" { Ok(()) } else { Err(io::Error::other("Redis does not forget")) }
     }
 }
 

@@ -45,6 +45,8 @@ enum Scenario {
     Startup(scenario::startup::Args),
     /// Nodes on one MongoDB, beside the bare database
     Cluster(scenario::cluster::Args),
+    /// What the store remembers of addresses on MongoDB, with Redis and without
+    Lookups(scenario::lookups::Args),
     /// Message bodies in the database or in files beside it
     Placement(scenario::placement::Args),
     /// Everything of one node but placement with its defaults
@@ -74,7 +76,7 @@ fn fail(why: &str) -> ExitCode {
 
 async fn run(scenario: &Scenario, place: &server::Place) -> std::io::Result<report::Report> {
     let mut report = report::Report::new(place)?;
-    if !matches!(scenario, Scenario::Cluster(_)) {
+    if !matches!(scenario, Scenario::Cluster(_) | Scenario::Lookups(_)) {
         report.condition("sled store, group commit");
     }
     match scenario {
@@ -84,6 +86,7 @@ async fn run(scenario: &Scenario, place: &server::Place) -> std::io::Result<repo
         Scenario::Many(args) => scenario::many::run(place, args, &mut report).await?,
         Scenario::Startup(args) => scenario::startup::run(place, args, &mut report).await?,
         Scenario::Cluster(args) => scenario::cluster::run(place, args, &mut report).await?,
+        Scenario::Lookups(args) => scenario::lookups::run(place, args, &mut report).await?,
         Scenario::Placement(args) => scenario::placement::run(place, args, &mut report)?,
         Scenario::All => {
             scenario::startup::run(place, &Default::default(), &mut report).await?;

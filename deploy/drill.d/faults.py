@@ -33,6 +33,7 @@ class Faults:
         self.kinds = {
             "kill-in-data": lambda: self._kill(half.HalfData(service)),
             "kill-in-append": lambda: self._kill(half.HalfAppend(service)),
+            "kill-when-acknowledged": self._kill_when_acknowledged,
             "drain": self._drain,
             "redis": self._redis,
             "not-primary": lambda: self._fail("NotWritablePrimary", COMMANDS, errorCode=NOT_WRITABLE_PRIMARY),
@@ -86,6 +87,17 @@ class Faults:
         self._back(node)
         return f"node {node.letter} killed with half a mail received by {client.name}"
 
+    def _kill_when_acknowledged(self):
+        """At the moment at which a node that acknowledges too early has not stored the mail yet."""
+        node = self._node()
+        client = self.rng.choice([half.HalfData, half.HalfAppend])(self.service)
+        key, _ = half.begin(client, next(self.keys), node)
+        taken = half.complete(client, key, "before a kill")
+        node.process.kill()
+        self._back(node)
+        answer = "acknowledged" if taken else "not taken"
+        return f"node {node.letter} killed as soon as a mail by {client.name} was {answer}"
+
     def _drain(self):
         node = self._node()
         in_flight = [half.HalfData(self.service), half.HalfAppend(self.service)]
@@ -94,7 +106,7 @@ class Faults:
         # After the listeners have closed: the balancer knows before.
         self.world.balancer.until(node, "DOWN")
         for client, key in zip(in_flight, keys):
-            if not half.complete(client, key):
+            if not half.complete(client, key, "in a drain"):
                 self.drained_badly.append(f"{client.name} in flight was not finished by node {node.letter}")
         status = node.process.stopped(DRAIN_DELAY + DRAIN + 20)
         if status:

@@ -156,15 +156,15 @@ def lose(half, key, content):
     again.hang_up()
 
 
-def complete(half, key):
+def complete(half, key, when):
     """Sends the rest; whether the node took it. A node that drains has to."""
     ledger = half.service.ledger
     try:
         taken = half.finish()
-        ledger.outcome(key, ACKNOWLEDGED if taken else REFUSED, time.time(), f"{half.name} was refused in a drain")
+        ledger.outcome(key, ACKNOWLEDGED if taken else REFUSED, time.time(), f"{half.name} was refused {when}")
         return taken
     except OSError as e:
-        ledger.outcome(key, UNKNOWN, time.time(), f"{half.name} in a drain: {said(e)}")
+        ledger.outcome(key, UNKNOWN, time.time(), f"{half.name} {when}: {said(e)}")
         return False
     finally:
         half.lines.close()

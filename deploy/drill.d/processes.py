@@ -11,8 +11,9 @@ import time
 HOST = "127.0.0.1"
 PR_SET_PDEATHSIG = 1
 # Below Linux's range of ephemeral ports: a port that was ours is not taken by somebody's connection while its process
-# is away.
+# is away. Each drill has a block of them to itself, and none is handed out twice.
 PORTS = range(18000, 32000)
+BLOCK = 200
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -42,24 +43,44 @@ def listens(port):
         return False
 
 
-def free_ports(count):
-    """Loopback ports nobody has at this moment."""
-    held = []
-    ports = []
-    try:
-        while len(ports) < count:
-            port = random.SystemRandom().choice(PORTS)
-            probe = socket.socket()
-            held.append(probe)
+class _Block:
+    """Ports that no other drill of this machine uses while this process lives."""
+
+    def __init__(self):
+        starts = list(PORTS[::BLOCK])
+        random.SystemRandom().shuffle(starts)
+        for start in starts:
+            # A name that the kernel forgets with the process, however it ends.
+            self.claim = socket.socket(socket.AF_UNIX)
             try:
-                probe.bind((HOST, port))
+                self.claim.bind(f"\0gadwall-drill-{start}")
             except OSError:
+                self.claim.close()
                 continue
-            ports.append(port)
-    finally:
-        for probe in held:
-            probe.close()
-    return ports
+            self.left = list(range(start, start + BLOCK))
+            return
+        raise Broken("as many drills run as there are ports for")
+
+    def next(self):
+        while self.left:
+            port = self.left.pop()
+            with socket.socket() as probe:
+                try:
+                    probe.bind((HOST, port))
+                    return port
+                except OSError:
+                    continue
+        raise Broken("no port of this drill is free any more")
+
+
+_block = None
+
+
+def free_ports(count):
+    """Loopback ports nobody has."""
+    global _block
+    _block = _block or _Block()
+    return [_block.next() for _ in range(count)]
 
 
 def _end_with_parent():

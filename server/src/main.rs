@@ -5,7 +5,6 @@ use futures_util::future::BoxFuture;
 use gadwall::cli::{self, Backends, Cli, Failure};
 use gadwall::config::{Config, LogFormat, StoreKind};
 use gadwall::{Backend, Env};
-use gadwall_storage::HintBus;
 use gadwall_storage::memory::MemoryStore;
 use gadwall_storage::mongo::{MongoCluster, MongoOptions, MongoStore};
 use gadwall_storage::operate::{Cluster, ClusterStatus, Finding};
@@ -35,7 +34,7 @@ fn open<'a>(config: &'a Config, env: &'a Env) -> BoxFuture<'a, Result<Backend, F
         let redis = config.redis.as_ref().map(|url| {
             Arc::new(RedisBus::start(RedisOptions::new(url.clone(), Arc::new(TcpDial), env.entropy.clone())))
         });
-        let mut backend = open_store(config, env, redis.clone().map(|redis| redis as _)).await?;
+        let mut backend = open_store(config, env, redis.clone()).await?;
         if let Some(redis) = redis {
             backend.counters = redis;
         }
@@ -44,12 +43,16 @@ fn open<'a>(config: &'a Config, env: &'a Env) -> BoxFuture<'a, Result<Backend, F
 }
 
 /// The store, and where nodes on it tell of themselves if there may be several.
-async fn open_store(config: &Config, env: &Env, bus: Option<Arc<dyn HintBus>>) -> Result<Backend, Failure> {
+async fn open_store(config: &Config, env: &Env, redis: Option<Arc<RedisBus>>) -> Result<Backend, Failure> {
     let (clock, entropy) = (env.clock.clone(), env.entropy.clone());
     match config.store {
         StoreKind::Memory => Ok(Backend::alone(Arc::new(MemoryStore::new(clock, entropy)))),
         StoreKind::Mongodb => {
-            let mut options = MongoOptions { bus, ..mongo_options(config, env) };
+            let mut options = mongo_options(config, env);
+            if let Some(redis) = redis {
+                options.lookups = Some(redis.clone());
+                options.bus = Some(redis);
+            }
             options.timing.unsafe_early_commit = acknowledges_early();
             let opened = MongoStore::open(options).await;
             let store = Arc::new(

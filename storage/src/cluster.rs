@@ -1,6 +1,8 @@
-//! What the nodes of a cluster share besides the store: hints and counters. Both may be lost without losing mail.
+//! What the nodes of a cluster share besides the store: hints, counters and look-ups. All may be lost without losing
+//! mail.
 //!
-//! One node alone has them in its process ([`LocalCounters`]; hints need no bus); a cluster has them in Redis.
+//! One node alone has them in its process ([`LocalCounters`], [`LocalLookups`](crate::LocalLookups); hints need no bus);
+//! a cluster has them in Redis.
 
 use crate::Hint;
 use async_trait::async_trait;
@@ -33,6 +35,22 @@ pub trait Counters: Send + Sync {
 
     async fn forget(&self, key: &str);
 }
+
+/// Remembers what was looked up. It may forget anything at any time, and may answer what was put long ago and has been
+/// overtaken since: whoever asks has to make sure in the store that what it hears still holds. See docs/adr/0006.
+#[async_trait]
+pub trait Lookups: Send + Sync {
+    async fn get(&self, key: &str) -> Option<Vec<u8>>;
+
+    /// Keeps a value for at most so long. What is longer than [`LOOKUP_LIMIT`] bytes, key and value together, is not
+    /// kept.
+    async fn put(&self, key: &str, value: Vec<u8>, keep: Duration);
+
+    async fn forget(&self, key: &str);
+}
+
+/// Longest key and value together, in bytes.
+pub const LOOKUP_LIMIT: usize = 1024;
 
 /// When a count is forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,7 @@
 use crate::*;
 use async_trait::async_trait;
 use bytes::Bytes;
+use std::collections::BTreeMap;
 
 /// Everything an engine needs. `Arc<dyn MailStore>` is what is handed around.
 pub trait MailStore: Directory + Mailboxes + Messages + Feed + Maintenance {}
@@ -62,6 +63,12 @@ pub trait Mailboxes: Send + Sync {
     async fn mailbox(&self, at: MailboxRef) -> Result<Mailbox>;
 
     async fn mailbox_by_name(&self, account: AccountId, name: &MailboxName) -> Result<Mailbox>;
+
+    /// Which mailbox is the account's INBOX. It is the same for as long as there is the account, so a backend may answer
+    /// from memory; whether the account is still there is seen by whatever is done with the answer.
+    async fn inbox(&self, account: AccountId) -> Result<MailboxId> {
+        Ok(self.mailbox_by_name(account, &MailboxName::inbox()).await?.id)
+    }
 
     /// Creates a mailbox. Missing parents are created too (RFC 3501 §6.3.3). Not subscribed.
     async fn create_mailbox(
@@ -120,6 +127,20 @@ pub trait Messages: Send + Sync {
     /// The bytes of a message, to be read in pieces. `NotFound(Message)` once expunged; a body that
     /// was opened stays readable for as long as a slow client needs, within reason.
     async fn body(&self, at: MailboxRef, uid: Uid) -> Result<Box<dyn BodyReader>>;
+
+    /// As [`Messages::body`], of several messages at once, those left out that do not exist. Small content may be held
+    /// in memory from here on, so whoever asks bounds the sum of the sizes.
+    async fn bodies(&self, at: MailboxRef, uids: &UidSet) -> Result<BTreeMap<Uid, Box<dyn BodyReader>>> {
+        let mut opened = BTreeMap::new();
+        for uid in uids.iter() {
+            match self.body(at, uid).await {
+                Ok(body) => _ = opened.insert(uid, body),
+                Err(StoreError::NotFound(Subject::Message)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(opened)
+    }
 
     /// Changes flags of those of `uids` that exist, all in one step, and where `unchanged_since` is given
     /// only of those whose modseq is not above it (decided inside the step). A message that changes gets

@@ -195,3 +195,31 @@ async fn an_outage_that_outlasts_all_patience() {
     w.append(ann.inbox, &["x"]).await;
     w.assert_sound().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_full_is_said_so_and_nothing_has_happened() {
+    const OUT_OF_DISK_SPACE: i32 = 14031;
+    let server = server();
+    let client = Client::with_uri_str(server.uri()).await.unwrap();
+    let w = World::new(&Tuned { uri: server.uri(), tune: |_| () }).await;
+    let ann = w.user("ann").await;
+    // Content that stands with its message, and content that is written before.
+    for (command, text) in [("insert", vec![b'x'; 10]), ("update", large_text())] {
+        let full = doc! { "mode": "alwaysOn", "data": { "failCommands": [command], "errorCode": OUT_OF_DISK_SPACE } };
+        let fault = Fault { client: client.clone(), fault: full };
+        fault.arm().await;
+        let op = w.op();
+        let refused = w.store().append(op, ann.inbox, vec![message(&text)]).await;
+        assert!(matches!(refused, Err(StoreError::StorageFull(_))), "{command}: {refused:?}");
+        assert_eq!(w.mailbox(ann.inbox).await.messages, 0);
+        fault.disarm().await;
+        assert!(w.store().append(op, ann.inbox, vec![message(&text)]).await.is_ok());
+        w.expunge(ann.inbox, &UidSet::all()).await;
+    }
+    w.assert_sound().await;
+}
+
+/// More than stands with a message's record, however well it is compressed.
+fn large_text() -> Vec<u8> {
+    (0..200_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
+}

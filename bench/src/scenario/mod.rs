@@ -4,6 +4,7 @@ pub mod cluster;
 pub mod fetch;
 pub mod idle;
 pub mod ingest;
+pub mod lookups;
 pub mod many;
 pub mod placement;
 pub mod startup;

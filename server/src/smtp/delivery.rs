@@ -4,7 +4,7 @@ use super::{Path, Role, path};
 use crate::Services;
 use gadwall_storage::body::{Ingest, SpoolConfig, Staged};
 use gadwall_storage::{
-    Account, Address, Delivery, Flags, MailboxName, MailboxRef, NewMessage, OpId, Recipient, StoreError, Uid,
+    Account, AccountId, Address, Delivery, Flags, MailboxRef, NewMessage, OpId, Recipient, StoreError, Uid,
 };
 
 /// RFC 5321 §6.3: more Received lines than this mean that the message goes in circles.
@@ -109,12 +109,11 @@ pub fn finish(content: Content, role: &Role) -> Result<Staged, Refusal> {
 pub async fn keep(
     services: &Services,
     op: OpId,
-    account: &Account,
+    account: AccountId,
     staged: Staged,
     delivery: Delivery,
 ) -> Result<Kept, StoreError> {
-    let inbox = services.store.mailbox_by_name(account.id, &MailboxName::inbox()).await?;
-    let at = MailboxRef { account: account.id, mailbox: inbox.id };
+    let at = MailboxRef { account, mailbox: services.store.inbox(account).await? };
     let message = NewMessage {
         body: staged,
         flags: Flags::new(),

@@ -72,6 +72,7 @@ macro_rules! __contract_claims {
                 any_range_can_be_read
                 reads_end_where_the_body_ends
                 an_open_body_outlives_its_message
+                several_bodies_are_opened_at_once_and_only_those_that_are_there
                 content_that_is_shared_stays_while_one_message_has_it
                 bodies_are_read_while_others_are_written
             }

@@ -201,10 +201,13 @@ impl ChunkSource for Chunks {
             let chunk = chunks.get(index as usize).cloned().map(Bytes::from);
             return chunk.ok_or_else(|| StoreError::Corrupt("a chunk is missing".into()));
         }
-        let shared = &self.shared;
-        let filter = doc! { "_id": keys::chunk(blob, index) };
+        let (shared, id) = (&self.shared, keys::chunk(blob, index));
         trying!(shared, {
-            let found: Option<Document> = shared.db.find_one(CHUNKS, filter.clone()).await?;
+            let mut found: Option<Document> = shared.db.find_one(CHUNKS, doc! { "_id": id.clone() }).await?;
+            if found.is_none() {
+                // A new primary may not know yet that a majority has it.
+                found = shared.db.latest(CHUNKS, id.clone(), None).await?;
+            }
             let missing = || StoreError::Corrupt("a chunk is missing".into());
             Ok(Bytes::copy_from_slice(found.ok_or_else(missing)?.bytes("value")?))
         })

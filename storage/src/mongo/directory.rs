@@ -4,6 +4,7 @@ use super::db::{Find, Update};
 use super::doc::{Fields, bin, int, number, time};
 use super::fail::Step;
 use super::keys;
+use super::lookups::latest_account;
 use super::mailboxes::{add_mailbox, drop_mailbox};
 use super::operations::{Locks, Mutation};
 use super::records::{AccountRecord, Delta};
@@ -31,15 +32,23 @@ impl Directory for MongoStore {
     }
 
     async fn account(&self, id: AccountId) -> Result<Account> {
-        reading!(self, |view| Ok(view.account(id).await?.account))
+        let (shared, now) = (&self.shared, self.shared.clock.now());
+        let found = trying!(shared, latest_account(shared, id).await)?;
+        let found = found.filter(|record| !expired(&record.account, now));
+        found.map(|record| record.account).ok_or(StoreError::NotFound(Subject::Account))
     }
 
     async fn account_by_address(&self, address: &Address) -> Result<Account> {
-        reading!(self, |view| {
+        if let Some(account) = self.remembered(address).await? {
+            return Ok(account);
+        }
+        let found = reading!(self, |view| {
             let owner = owner(view, address).await?.ok_or(StoreError::NotFound(Subject::Address))?;
             let found = view.any_account(owner).await?.filter(|a| !expired(&a.account, view.now));
-            Ok(found.ok_or(StoreError::NotFound(Subject::Address))?.account)
-        })
+            Ok(found.ok_or(StoreError::NotFound(Subject::Address))?)
+        })?;
+        self.remember(address, &found).await;
+        Ok(found.account)
     }
 
     async fn update_account(&self, op: OpId, id: AccountId, update: AccountUpdate) -> Result<Account> {

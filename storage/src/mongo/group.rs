@@ -6,14 +6,23 @@
 
 use super::db::{DbError, Kind, Session};
 use super::fail::Fail;
-use super::operations::{Locks, Records};
+use super::growth::Growth;
+use super::operations::Records;
 use super::queue::Job;
 use super::store::{Patience, Shared};
 use super::tx::Tx;
-use crate::{Hint, Result, StoreError};
+use crate::{AccountId, Hint, MailboxId, Result, StoreError};
+use std::collections::BTreeMap;
 
 /// What each mutation of a group is answered.
 type Answers = Vec<Result<Vec<u8>>>;
+
+/// Whether what was done before is known of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    First,
+    Later,
+}
 
 /// Why an attempt came to nothing.
 struct Failed {
@@ -52,16 +61,20 @@ async fn bring_to_an_end(
     jobs: &[Job],
     mut patience: Patience,
 ) -> Result<(Answers, Vec<Hint>)> {
-    let mut in_doubt = false;
+    let (mut in_doubt, mut turn) = (false, Turn::First);
     loop {
-        let failed = match attempt(shared, jobs, in_doubt, &mut patience).await {
+        let failed = match attempt(shared, jobs, (turn, in_doubt), &mut patience).await {
             Ok(done) => return Ok(done),
             Err(failed) => failed,
         };
         in_doubt |= failed.in_doubt;
+        turn = Turn::Later;
         let error = match failed.fail {
             Fail::Refused(error) => return Err(with_doubt(error, in_doubt)),
             Fail::Db(error) if error.kind == Kind::Refused => return Err(unavailable(&error, in_doubt)),
+            Fail::Db(error) if error.kind == Kind::Full => {
+                return Err(with_doubt(StoreError::StorageFull(error.to_string()), in_doubt));
+            }
             Fail::Db(error) => error,
             Fail::Raced => match renew(shared, jobs).await {
                 Ok(()) if patience.is_over() => {
@@ -109,11 +122,11 @@ fn with_doubt(error: StoreError, in_doubt: bool) -> StoreError {
 async fn attempt(
     shared: &Shared,
     jobs: &[Job],
-    in_doubt: bool,
+    (turn, in_doubt): (Turn, bool),
     patience: &mut Patience,
 ) -> Result<(Answers, Vec<Hint>), Failed> {
     let mut tx = Tx::begin(shared).await?;
-    let ran = run(&mut tx, jobs).await;
+    let ran = run(&mut tx, jobs, turn).await;
     let (answers, repeats) = match ran {
         Ok(ran) => ran,
         Err(fail) => {
@@ -127,9 +140,9 @@ async fn attempt(
         tx.into_session().0.abort().await;
         return Ok((answers, Vec::new()));
     }
-    if let Err(error) = tx.flush().await {
+    if let Err(fail) = tx.flush().await {
         tx.into_session().0.abort().await;
-        return Err(error.into());
+        return Err(fail.into());
     }
     let (session, hints) = tx.into_session();
     commit_for_sure(shared, session, patience).await?;
@@ -137,40 +150,69 @@ async fn attempt(
 }
 
 /// Runs each mutation; a refusal concerns only itself. Whether some were answered from their records.
-async fn run(tx: &mut Tx<'_>, jobs: &[Job]) -> Result<(Answers, bool), Fail> {
-    let mut wanted = Locks::default();
-    for job in jobs {
-        let locks = job.mutation.locks();
-        wanted.mailboxes.extend(locks.mailboxes);
-        wanted.account = locks.account.or(wanted.account);
+async fn run(tx: &mut Tx<'_>, jobs: &[Job], turn: Turn) -> Result<(Answers, bool), Fail> {
+    lock(tx, jobs).await?;
+    let ops = || jobs.iter().filter_map(|job| job.identity.map(|identity| identity.op));
+    let mut records = Records::default();
+    if turn == Turn::Later {
+        records.look_up(tx, ops()).await?;
     }
-    // The mailbox first: whoever comes second to it starts over, having done nothing yet.
-    tx.lock_mailboxes(wanted.mailboxes).await?;
-    if let Some(account) = wanted.account {
-        tx.lock_account(account).await?;
-    }
-    let ops = jobs.iter().filter_map(|job| job.identity.map(|identity| identity.op));
-    let mut records = Records::load(tx, ops).await?;
     let mut repeats = false;
     let mut answers = Vec::with_capacity(jobs.len());
     for job in jobs {
-        if let Some(known) = job.identity.and_then(|identity| records.answer(&identity)) {
-            repeats = true;
-            answers.push(known);
-            continue;
-        }
-        match job.mutation.run(tx).await {
-            Ok(outcome) => {
-                if let Some(identity) = &job.identity {
-                    records.add(tx, identity, &outcome);
+        let mut known = job.identity.and_then(|identity| records.answer(&identity));
+        if known.is_none() {
+            match job.mutation.run(tx).await {
+                Ok(outcome) => {
+                    if let Some(identity) = &job.identity {
+                        records.add(tx, identity, &outcome);
+                    }
+                    answers.push(Ok(outcome));
+                    continue;
                 }
-                answers.push(Ok(outcome));
+                Err(Fail::Refused(error)) => {
+                    // Perhaps because it has happened.
+                    if !records.are_looked_up {
+                        records.look_up(tx, ops()).await?;
+                        known = job.identity.and_then(|identity| records.answer(&identity));
+                    }
+                    if known.is_none() {
+                        answers.push(Err(error));
+                        continue;
+                    }
+                }
+                Err(fail) => return Err(fail),
             }
-            Err(Fail::Refused(error)) => answers.push(Err(error)),
-            Err(fail) => return Err(fail),
         }
+        repeats |= known.is_some();
+        answers.extend(known);
     }
     Ok((answers, repeats))
+}
+
+/// Takes what the group wants to change. The mailboxes first: whoever comes second to one starts over, having done
+/// nothing yet.
+async fn lock(tx: &mut Tx<'_>, jobs: &[Job]) -> Result<(), Fail> {
+    let mut mailboxes: BTreeMap<MailboxId, Growth> = BTreeMap::new();
+    let mut accounts: BTreeMap<AccountId, Growth> = BTreeMap::new();
+    for job in jobs {
+        let locks = job.mutation.locks();
+        if let Some(first) = locks.mailboxes.first() {
+            mailboxes.entry(*first).or_default().add(&locks.mailbox_growth);
+        }
+        locks.mailboxes.iter().for_each(|id| _ = mailboxes.entry(*id).or_default());
+        if let Some(account) = locks.account {
+            accounts.entry(account).or_default().add(&locks.account_growth);
+        }
+    }
+    // In one order, so that two that want the same pair get on.
+    for (id, growth) in mailboxes {
+        tx.lock_mailbox(id, growth).await?;
+    }
+    for (id, growth) in accounts {
+        tx.lock_account(id, growth).await?;
+    }
+    Ok(())
 }
 
 /// Commits, again and again while the outcome is not known and the transaction can be asked for.
@@ -188,7 +230,9 @@ async fn commit_for_sure(
             // The server says that it has not happened.
             Kind::Transient => return Err(Failed { fail: error.into(), in_doubt: false }),
             Kind::Unknown => {}
-            Kind::Duplicate | Kind::Refused => return Err(Failed { fail: error.into(), in_doubt: true }),
+            Kind::Duplicate | Kind::Full | Kind::Refused => {
+                return Err(Failed { fail: error.into(), in_doubt: true });
+            }
         }
         if session.is_lost() || !patience.wait(&*shared.entropy).await {
             return Err(Failed { fail: error.into(), in_doubt: true });

@@ -45,6 +45,10 @@ impl Mailboxes for MongoStore {
         })
     }
 
+    async fn inbox(&self, account: AccountId) -> Result<MailboxId> {
+        self.remembered_inbox(account).await
+    }
+
     async fn create_mailbox(
         &self,
         op: OpId,
@@ -202,7 +206,7 @@ impl Mutation for Delete {
     type Outcome = ();
 
     fn locks(&self) -> Locks {
-        Locks { mailboxes: vec![self.0.mailbox], account: Some(self.0.account) }
+        Locks { mailboxes: vec![self.0.mailbox], account: Some(self.0.account), ..Locks::default() }
     }
 
     async fn run(&self, tx: &mut Tx<'_>) -> Step<()> {
@@ -232,7 +236,7 @@ impl Mutation for Rename {
     type Outcome = ();
 
     fn locks(&self) -> Locks {
-        Locks { mailboxes: vec![self.at.mailbox], account: Some(self.at.account) }
+        Locks { mailboxes: vec![self.at.mailbox], account: Some(self.at.account), ..Locks::default() }
     }
 
     async fn run(&self, tx: &mut Tx<'_>) -> Step<()> {
@@ -310,7 +314,7 @@ impl Mutation for ClaimRecent {
     type Outcome = UidSet;
 
     fn locks(&self) -> Locks {
-        Locks { mailboxes: vec![self.0.mailbox], account: None }
+        Locks { mailboxes: vec![self.0.mailbox], ..Locks::default() }
     }
 
     async fn run(&self, tx: &mut Tx<'_>) -> Step<UidSet> {

@@ -213,7 +213,7 @@ impl Mutation for ExpireMessages {
     type Outcome = u64;
 
     fn locks(&self) -> Locks {
-        Locks { mailboxes: vec![self.at.mailbox], account: Some(self.at.account) }
+        Locks { mailboxes: vec![self.at.mailbox], account: Some(self.at.account), ..Locks::default() }
     }
 
     async fn run(&self, tx: &mut Tx<'_>) -> Step<u64> {
@@ -278,7 +278,7 @@ impl Mutation for Trim {
     type Outcome = u64;
 
     fn locks(&self) -> Locks {
-        Locks { mailboxes: vec![self.mailbox], account: None }
+        Locks { mailboxes: vec![self.mailbox], ..Locks::default() }
     }
 
     async fn run(&self, tx: &mut Tx<'_>) -> Step<u64> {

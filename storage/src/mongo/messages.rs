@@ -1,8 +1,9 @@
 //! Messages: append, list, read, flag, expunge.
 
-use super::content::{self, Chunks, Prepared};
+use super::content::{self, Prepared};
 use super::db::Update;
 use super::fail::Step;
+use super::growth::Growth;
 use super::keys;
 use super::operations::{Locks, Mutation};
 use super::records::{flag_fields, journal_document, row_document};
@@ -11,7 +12,6 @@ use super::steps::Room;
 use super::store::{MongoStore, Shared, reading};
 use super::transfer::Transfer;
 use super::tx::Tx;
-use crate::body::ManifestReader;
 use crate::records::{Fingerprint, JournalRecord, MailboxRecord, RowRecord, admit, encode};
 use crate::*;
 use async_trait::async_trait;
@@ -61,14 +61,11 @@ impl Messages for MongoStore {
     }
 
     async fn body(&self, at: MailboxRef, uid: Uid) -> Result<Box<dyn BodyReader>> {
-        let record = reading!(self, |view| {
-            view.mailbox(at).await?;
-            let row = view.rows(at.mailbox, &UidSet::single(uid)).await?.pop();
-            let (_, row) = row.ok_or(StoreError::NotFound(Subject::Message))?;
-            view.body(row.email_id).await
-        })?;
-        let source = Chunks { shared: self.shared.clone(), inline: record.inline };
-        Ok(Box::new(ManifestReader::new(record.manifest, source)))
+        self.open_body(at, uid).await
+    }
+
+    async fn bodies(&self, at: MailboxRef, uids: &UidSet) -> Result<BTreeMap<Uid, Box<dyn BodyReader>>> {
+        self.open_bodies(at, uids).await
     }
 
     async fn set_flags(
@@ -126,7 +123,24 @@ impl Mutation for Append {
     type Outcome = Appended;
 
     fn locks(&self) -> Locks {
-        Locks { mailboxes: vec![self.at.mailbox], account: Some(self.at.account) }
+        let count = |test: &dyn Fn(&Flags) -> bool| {
+            self.messages.iter().filter(|message| test(&message.flags)).count() as u64
+        };
+        let (all, bytes) = (count(&|_| true), self.messages.iter().map(Prepared::size).sum());
+        Locks {
+            mailboxes: vec![self.at.mailbox],
+            account: Some(self.at.account),
+            mailbox_growth: Growth::of([
+                ("uidnext", all),
+                ("modseq", all.min(1)),
+                ("messages", all),
+                ("unseen", count(&|flags| !flags.has(SystemFlag::Seen))),
+                ("deleted", count(&|flags| flags.has(SystemFlag::Deleted))),
+                ("bytes", bytes),
+                ("recent", all),
+            ]),
+            account_growth: Growth::of([("used", bytes)]),
+        }
     }
 
     fn joins_group(&self) -> bool {
@@ -236,7 +250,7 @@ impl Mutation for SetFlags {
     type Outcome = FlagsStored;
 
     fn locks(&self) -> Locks {
-        Locks { mailboxes: vec![self.at.mailbox], account: None }
+        Locks { mailboxes: vec![self.at.mailbox], ..Locks::default() }
     }
 
     async fn run(&self, tx: &mut Tx<'_>) -> Step<FlagsStored> {
@@ -297,7 +311,7 @@ impl Mutation for Expunge {
     type Outcome = Expunged;
 
     fn locks(&self) -> Locks {
-        Locks { mailboxes: vec![self.at.mailbox], account: Some(self.at.account) }
+        Locks { mailboxes: vec![self.at.mailbox], account: Some(self.at.account), ..Locks::default() }
     }
 
     async fn run(&self, tx: &mut Tx<'_>) -> Step<Expunged> {

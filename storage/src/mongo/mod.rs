@@ -8,6 +8,7 @@
 //! `db` is all that speaks to MongoDB. docs/adr/0004 has the schema and why it is so.
 
 mod audit;
+mod bodies;
 mod content;
 mod db;
 mod directory;
@@ -18,8 +19,10 @@ mod fail;
 mod feed;
 mod garbage;
 mod group;
+mod growth;
 mod keys;
 mod lease;
+mod lookups;
 mod mailboxes;
 mod maintenance;
 mod messages;
@@ -39,4 +42,5 @@ mod view;
 pub use db::Settings as Timing;
 pub use operate::MongoCluster;
 pub use options::MongoOptions;
+pub use poll::LOOKS_EVERY;
 pub use store::{MongoStore, OpenError, drop_database};

@@ -3,7 +3,7 @@
 use super::db::{Db, DbError, Find, Kind, Update};
 use super::doc::{Fields, time};
 use super::options::{MongoOptions, without_credentials};
-use super::schema::{self, LEASES, META};
+use super::schema::{self, LEASES, META, NODES};
 use super::store::{MongoStore, OpenError, unreadable};
 use crate::operate::{Cluster, ClusterStatus, Lease, Member, Node, Presence};
 use crate::{Clock, Result, StoreError, Timestamp};
@@ -12,8 +12,6 @@ use mongodb::bson::{Bson, Document, doc};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Nodes, by the id that they hold leases under.
-const NODES: &str = "nodes";
 /// How long a node that says nothing is remembered: long enough to be asked about.
 const REMEMBERED: Duration = Duration::from_secs(600);
 

@@ -2,6 +2,7 @@
 
 use super::doc::{Fields, bin, time};
 use super::fail::Step;
+use super::growth::Growth;
 use super::keys;
 use super::schema::OPERATIONS;
 use super::store::Shared;
@@ -9,7 +10,7 @@ use super::tx::Tx;
 use crate::records::{Fingerprint, decode, encode};
 use crate::*;
 use async_trait::async_trait;
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Bson, doc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -47,6 +48,9 @@ pub trait Mutation: Send + Sync + 'static {
 pub struct Locks {
     pub mailboxes: Vec<MailboxId>,
     pub account: Option<AccountId>,
+    /// What it is going to add to the first of the mailboxes and to the account, unless it is refused.
+    pub mailbox_growth: Growth,
+    pub account_growth: Growth,
 }
 
 /// A mutation whose outcome is bytes.
@@ -90,24 +94,33 @@ pub struct Identity {
 }
 
 /// What is recorded of the operations a group is about.
+///
+/// It is looked up only when somebody is going to be refused, and by whoever tries a second time. Otherwise the record
+/// that an operation inserts is enough: the server takes only one of an `_id`, so that a transaction of an operation that
+/// has happened before can't be committed, whatever it has found.
 #[derive(Default)]
-pub struct Records(BTreeMap<OpId, ([u8; 32], Vec<u8>)>);
+pub struct Records {
+    known: BTreeMap<OpId, ([u8; 32], Vec<u8>)>,
+    pub are_looked_up: bool,
+}
 
 impl Records {
-    pub async fn load(tx: &mut Tx<'_>, ops: impl Iterator<Item = OpId>) -> Step<Self> {
+    pub async fn look_up(&mut self, tx: &mut Tx<'_>, ops: impl Iterator<Item = OpId>) -> Step<()> {
+        self.are_looked_up = true;
         let ids: Vec<Bson> = ops.map(keys::operation).collect();
         if ids.is_empty() {
-            return Ok(Self::default());
+            return Ok(());
         }
-        let found = tx.scan(OPERATIONS, doc! { "_id": { "$in": ids } }, 0).await?;
-        let record =
-            |d: &Document| Ok((OpId(d.fixed("_id")?), (d.fixed("print")?, d.bytes("outcome")?.to_vec())));
-        Ok(Records(found.iter().map(record).collect::<Step<_>>()?))
+        for found in tx.scan(OPERATIONS, doc! { "_id": { "$in": ids } }, 0).await? {
+            let record = (found.fixed("print")?, found.bytes("outcome")?.to_vec());
+            self.known.insert(OpId(found.fixed("_id")?), record);
+        }
+        Ok(())
     }
 
     /// What was answered, if it was.
     pub fn answer(&self, identity: &Identity) -> Option<Result<Vec<u8>>> {
-        let (print, outcome) = self.0.get(&identity.op)?;
+        let (print, outcome) = self.known.get(&identity.op)?;
         Some(if *print == identity.print.0 {
             Ok(outcome.clone())
         } else {
@@ -123,7 +136,7 @@ impl Records {
             "outcome": bin(outcome),
         };
         tx.insert(OPERATIONS, document);
-        self.0.insert(identity.op, (identity.print.0, outcome.to_vec()));
+        self.known.insert(identity.op, (identity.print.0, outcome.to_vec()));
     }
 }
 

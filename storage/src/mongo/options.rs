@@ -2,7 +2,7 @@
 
 use super::db;
 use crate::memory::Limits;
-use crate::{Clock, Entropy, HintBus};
+use crate::{Clock, Entropy, HintBus, LocalLookups, Lookups};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ pub struct MongoOptions {
     pub limits: Limits,
     /// How hints reach other nodes. Without one, or while it is down, nodes look for changes once a second.
     pub bus: Option<Arc<dyn HintBus>>,
+    /// Remembers what was looked up; without, everything is looked up each time.
+    pub lookups: Option<Arc<dyn Lookups>>,
     /// How long a call goes on trying, through elections, before it fails as temporary.
     pub deadline: Duration,
     /// How long content nobody refers to is kept: longer than any call takes from storing content to referring to it.
@@ -40,6 +42,7 @@ impl MongoOptions {
             entropy,
             limits: Limits::default(),
             bus: None,
+            lookups: Some(Arc::new(LocalLookups::default())),
             deadline: Duration::from_secs(20),
             garbage_age: Duration::from_secs(3600),
             step: 20_000,

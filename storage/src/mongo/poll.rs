@@ -14,7 +14,9 @@ use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
-const EVERY: Duration = Duration::from_secs(1);
+/// How often a node that no bus tells looks for what other nodes have changed. Two seconds are promised: the other one is
+/// for the look itself and for what follows.
+pub const LOOKS_EVERY: Duration = Duration::from_secs(1);
 /// While a bus carries hints, one look of so many is made all the same: a node that dies between its commit and its
 /// hint takes the hint along.
 const WITH_BUS: u32 = 5;
@@ -51,7 +53,7 @@ struct Told {
 async fn look(shared: Arc<Shared>) {
     let mut told = Told::default();
     for round in 0_u32.. {
-        tokio::time::sleep(EVERY).await;
+        tokio::time::sleep(LOOKS_EVERY).await;
         let has_bus = shared.bus.as_ref().is_some_and(|bus| bus.is_up());
         if has_bus && !round.is_multiple_of(WITH_BUS) {
             continue;

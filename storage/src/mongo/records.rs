@@ -26,6 +26,9 @@ pub struct AccountRecord {
 }
 
 impl AccountRecord {
+    /// Fields that not every account has.
+    pub const OPTIONAL: [&'static str; 2] = ["expires", "retention"];
+
     pub fn to_document(&self) -> Step<Document> {
         let a = &self.account;
         let mut out = doc! {
@@ -248,6 +251,11 @@ pub fn content_of(documents: &[Document]) -> Step<ContentRecord> {
 }
 
 impl BodyRecord {
+    /// What has to be read for it.
+    pub fn fields() -> Document {
+        doc! { "manifest": 1, "inline": 1 }
+    }
+
     pub fn from_document(first: &Document) -> Step<Self> {
         let inline =
             if first.contains_key("inline") { decode(first.bytes("inline")?)? } else { Inline::new() };

@@ -28,9 +28,13 @@ pub const LEASES: &str = "leases";
 pub const UIDVALIDITIES: &str = "uidvalidities";
 /// Small named values: certificates, leases.
 pub const DOCUMENTS: &str = "documents";
+/// Nodes, by the id that they hold leases under.
+pub const NODES: &str = "nodes";
 pub const META: &str = "meta";
 
-const ALL: [&str; 20] = [
+/// Made at the start, since a transaction can't always make them. `NODES` came later than the first databases; it is
+/// written outside of transactions, and so makes itself where it is missing.
+const ALL: [&str; 21] = [
     ACCOUNTS,
     ADDRESSES,
     SUBSCRIPTIONS,
@@ -50,6 +54,7 @@ const ALL: [&str; 20] = [
     LEASES,
     UIDVALIDITIES,
     DOCUMENTS,
+    NODES,
     META,
 ];
 

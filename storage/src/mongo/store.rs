@@ -8,7 +8,7 @@ use super::queue::Queues;
 use super::schema;
 use crate::memory::Limits;
 use crate::records::Fingerprint;
-use crate::{AccountId, Clock, Entropy, Hint, HintBus, HintHub, OpId, Result, StoreError};
+use crate::{AccountId, Clock, Entropy, Hint, HintBus, HintHub, Lookups, OpId, Result, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -31,6 +31,7 @@ pub struct Shared {
     pub limits: Limits,
     pub hub: HintHub,
     pub bus: Option<Arc<dyn HintBus>>,
+    pub lookups: Option<Arc<dyn Lookups>>,
     pub deadline: Duration,
     pub garbage_age: Duration,
     pub step: u64,
@@ -66,7 +67,10 @@ impl MongoStore {
         loop {
             match open_on(&db).await {
                 Ok(()) => break,
-                Err(e) if e.kind == Kind::Refused || !patience.wait(&*options.entropy).await => {
+                Err(e)
+                    if matches!(e.kind, Kind::Refused | Kind::Full)
+                        || !patience.wait(&*options.entropy).await =>
+                {
                     return Err(failed(&e));
                 }
                 Err(error) => tracing::info!(%error, "still waiting for MongoDB"),
@@ -84,6 +88,7 @@ impl MongoStore {
             limits: options.limits,
             hub: HintHub::default(),
             bus: options.bus,
+            lookups: options.lookups,
             deadline: options.deadline,
             garbage_age: options.garbage_age,
             step: options.step.max(1),
@@ -211,6 +216,7 @@ pub fn passing(fail: Fail) -> Result<DbError> {
         Fail::Refused(error) => Err(error),
         Fail::Raced => Err(StoreError::unavailable("content went while it was read")),
         Fail::Db(error) if error.kind == Kind::Refused => Err(unreadable(error)),
+        Fail::Db(error) if error.kind == Kind::Full => Err(StoreError::StorageFull(error.to_string())),
         Fail::Db(error) => Ok(error),
     }
 }

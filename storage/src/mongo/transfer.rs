@@ -37,7 +37,11 @@ impl Mutation for Transfer {
     type Outcome = Copied;
 
     fn locks(&self) -> Locks {
-        Locks { mailboxes: vec![self.from.mailbox, self.to], account: Some(self.from.account) }
+        Locks {
+            mailboxes: vec![self.from.mailbox, self.to],
+            account: Some(self.from.account),
+            ..Locks::default()
+        }
     }
 
     async fn run(&self, tx: &mut Tx<'_>) -> Step<Copied> {

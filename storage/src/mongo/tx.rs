@@ -1,10 +1,10 @@
 //! A transaction under way: what it has locked, and what it is going to write.
 
 use super::db::{DbError, Session, Update};
-use super::doc::int;
 use super::fail::Step;
+use super::growth::{Growth, is_already};
 use super::keys;
-use super::records::{AccountRecord, Delta, mailbox_document};
+use super::records::{AccountRecord, Delta, mailbox_document, mailbox_of};
 use super::schema::*;
 use super::store::Shared;
 use super::view::{View, expired};
@@ -20,6 +20,9 @@ pub struct Tx<'a> {
     view: View<'a>,
     accounts: BTreeMap<AccountId, Option<AccountRecord>>,
     mailboxes: BTreeMap<MailboxId, Option<MailboxRecord>>,
+    /// Those that were changed when they were taken, as they are since then.
+    grown_accounts: BTreeMap<AccountId, Document>,
+    grown_mailboxes: BTreeMap<MailboxId, Document>,
     deletes: BTreeMap<&'static str, Vec<Bson>>,
     updates: BTreeMap<&'static str, Vec<Update>>,
     inserts: BTreeMap<&'static str, Vec<Document>>,
@@ -51,6 +54,8 @@ impl<'a> Tx<'a> {
             view,
             accounts: BTreeMap::new(),
             mailboxes: BTreeMap::new(),
+            grown_accounts: BTreeMap::new(),
+            grown_mailboxes: BTreeMap::new(),
             deletes: BTreeMap::new(),
             updates: BTreeMap::new(),
             inserts: BTreeMap::new(),
@@ -60,27 +65,46 @@ impl<'a> Tx<'a> {
         })
     }
 
-    /// Takes mailboxes for this transaction: another one that wants one of them has to wait, so that transactions on
-    /// one mailbox commit in the order of their UIDs and modseqs.
-    pub async fn lock_mailboxes(&mut self, mut ids: Vec<MailboxId>) -> Step<()> {
-        // In one order, so that two that want the same pair get on.
-        ids.sort_unstable();
-        ids.dedup();
-        for id in ids {
-            let filter = doc! { "_id": keys::mailbox(id) };
-            let found = self.view.session.modify(MAILBOXES, filter, touch()).await?;
-            let record =
-                found.as_ref().map(super::records::mailbox_of).transpose()?.map(|(_, record)| record);
-            self.mailboxes.insert(id, record);
-        }
+    /// Takes a mailbox for this transaction: another one that wants it has to wait, so that transactions on one mailbox
+    /// commit in the order of their UIDs and modseqs.
+    pub async fn lock_mailbox(&mut self, id: MailboxId, growth: Growth) -> Step<()> {
+        let record = match self.lock(MAILBOXES, keys::mailbox(id), &growth).await? {
+            Some((before, after)) => {
+                if !growth.is_empty() {
+                    self.grown_mailboxes.insert(id, after);
+                }
+                Some(mailbox_of(&before)?.1)
+            }
+            None => None,
+        };
+        self.mailboxes.insert(id, record);
         Ok(())
     }
 
-    pub async fn lock_account(&mut self, id: AccountId) -> Step<()> {
-        let filter = doc! { "_id": keys::account(id) };
-        let found = self.view.session.modify(ACCOUNTS, filter, touch()).await?;
-        self.accounts.insert(id, found.as_ref().map(AccountRecord::from_document).transpose()?);
+    pub async fn lock_account(&mut self, id: AccountId, growth: Growth) -> Step<()> {
+        let record = match self.lock(ACCOUNTS, keys::account(id), &growth).await? {
+            Some((before, after)) => {
+                if !growth.is_empty() {
+                    self.grown_accounts.insert(id, after);
+                }
+                Some(AccountRecord::from_document(&before)?)
+            }
+            None => None,
+        };
+        self.accounts.insert(id, record);
         Ok(())
+    }
+
+    /// Changes a document, if only to conflict with others: how it was, and is.
+    async fn lock(
+        &mut self,
+        collection: &str,
+        id: Bson,
+        growth: &Growth,
+    ) -> Step<Option<(Document, Document)>> {
+        let change = doc! { "$inc": growth.touching() };
+        let after = self.view.session.modify(collection, doc! { "_id": id }, change).await?;
+        after.map(|after| Ok((growth.undone(&after)?, after))).transpose()
     }
 
     /// An account, expired or not.
@@ -118,10 +142,18 @@ impl<'a> Tx<'a> {
     /// Writes an account that has changed.
     pub fn put_account(&mut self, record: AccountRecord) -> Step<()> {
         let id = record.account.id;
+        if !self.grown_accounts.contains_key(&id) {
+            self.write_account(&record)?;
+        }
+        self.accounts.insert(id, Some(record));
+        Ok(())
+    }
+
+    fn write_account(&mut self, record: &AccountRecord) -> Step<()> {
         let mut document = record.to_document()?;
         document.remove("_id");
         let mut gone = Document::new();
-        for field in ["expires", "retention"] {
+        for field in AccountRecord::OPTIONAL {
             if !document.contains_key(field) {
                 gone.insert(field, 1);
             }
@@ -130,17 +162,40 @@ impl<'a> Tx<'a> {
         if !gone.is_empty() {
             change.insert("$unset", gone);
         }
-        self.rewrite(ACCOUNTS, Update::one(keys::account(id), change));
-        self.accounts.insert(id, Some(record));
+        self.rewrite(ACCOUNTS, Update::one(keys::account(record.account.id), change));
         Ok(())
     }
 
     /// Writes a mailbox that has changed.
     pub fn put_mailbox(&mut self, id: MailboxId, record: MailboxRecord) -> Step<()> {
-        let mut document = mailbox_document(id, &record)?;
+        if !self.grown_mailboxes.contains_key(&id) {
+            self.write_mailbox(id, &record)?;
+        }
+        self.mailboxes.insert(id, Some(record));
+        Ok(())
+    }
+
+    fn write_mailbox(&mut self, id: MailboxId, record: &MailboxRecord) -> Step<()> {
+        let mut document = mailbox_document(id, record)?;
         document.remove("_id");
         self.rewrite(MAILBOXES, Update::one(keys::mailbox(id), doc! { "$set": document }));
-        self.mailboxes.insert(id, Some(record));
+        Ok(())
+    }
+
+    /// Writes what has grown otherwise than was said, that is also: not at all, since who said so was refused.
+    fn correct_growth(&mut self) -> Step<()> {
+        for (id, stored) in std::mem::take(&mut self.grown_mailboxes) {
+            let Some(Some(record)) = self.mailboxes.get(&id).cloned() else { continue };
+            if !is_already(&stored, &mailbox_document(id, &record)?, &[]) {
+                self.write_mailbox(id, &record)?;
+            }
+        }
+        for (id, stored) in std::mem::take(&mut self.grown_accounts) {
+            let Some(Some(record)) = self.accounts.get(&id).cloned() else { continue };
+            if !is_already(&stored, &record.to_document()?, &AccountRecord::OPTIONAL) {
+                self.write_account(&record)?;
+            }
+        }
         Ok(())
     }
 
@@ -168,7 +223,8 @@ impl<'a> Tx<'a> {
     }
 
     /// Sends what has been collected.
-    pub async fn flush(&mut self) -> Result<(), DbError> {
+    pub async fn flush(&mut self) -> Step<()> {
+        self.correct_growth()?;
         if self.delta != (Delta { day: self.delta.day, ..Delta::default() }) {
             let id = super::doc::bin(self.shared.entropy.bytes::<16>());
             let document = self.delta.to_document(id);
@@ -189,9 +245,4 @@ impl<'a> Tx<'a> {
     pub fn into_session(self) -> (Session, Vec<Hint>) {
         (self.view.session, self.hints)
     }
-}
-
-/// A change whose only purpose is to conflict with others.
-fn touch() -> Document {
-    doc! { "$inc": { "touched": int(1) } }
 }

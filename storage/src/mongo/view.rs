@@ -212,12 +212,18 @@ impl<'a> View<'a> {
         Ok(found)
     }
 
-    pub async fn body(&mut self, id: EmailId) -> Step<BodyRecord> {
-        let fields = Some(doc! { "manifest": 1, "inline": 1 });
-        let find = Find { filter: doc! { "_id": keys::content(id, 0) }, sort: None, limit: 1, fields };
-        let found = self.session.find(CONTENTS, find).await?.pop();
-        let missing = || StoreError::Corrupt("a message without content".into());
-        BodyRecord::from_document(&found.ok_or_else(missing)?)
+    /// What bytes are made of, by their contents.
+    pub async fn bodies(&mut self, ids: &[EmailId]) -> Step<BTreeMap<EmailId, BodyRecord>> {
+        let mut found = BTreeMap::new();
+        for ids in ids.chunks(ASKED) {
+            let firsts: Vec<Bson> = ids.iter().map(|id| keys::content(*id, 0)).collect();
+            let filter = doc! { "_id": { "$in": firsts } };
+            let find = Find { filter, sort: None, limit: 0, fields: Some(BodyRecord::fields()) };
+            for first in self.session.find(CONTENTS, find).await? {
+                found.insert(keys::content_of(&first)?, BodyRecord::from_document(&first)?);
+            }
+        }
+        Ok(found)
     }
 }
 

@@ -7,11 +7,12 @@ use super::outbox::{self, Outbox};
 use super::subscriber;
 use super::url::RedisUrl;
 use super::wire::NodeId;
-use crate::{Entropy, Hint, HintBus, LocalCounters};
-use std::sync::Arc;
+use crate::{Entropy, Hint, HintBus, LocalCounters, LocalLookups};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::broadcast;
+use tokio::time::Instant;
 
 /// How far a listener may fall behind before it is told so (`Lagged`, which means the same as `Hint::Resync`).
 const BACKLOG: usize = 1024;
@@ -31,11 +32,14 @@ impl RedisOptions {
     }
 }
 
-/// Hints and counters in Redis. Ends with its last owner.
+/// Hints, counters and look-ups in Redis. Ends with its last owner.
 pub struct RedisBus {
     pub(super) core: Arc<Core>,
     pub(super) local: LocalCounters,
     pub(super) counter_patience: Duration,
+    pub(super) known: LocalLookups,
+    /// Until when look-ups do without Redis.
+    pub(super) left_alone_until: Mutex<Instant>,
     _tasks: [Task; 3],
 }
 
@@ -78,8 +82,14 @@ impl RedisBus {
             Task::spawn(async move { outbox::publish(&publishing).await }),
             Task::spawn(async move { subscriber::listen(&listening).await }),
         ];
-        let local = LocalCounters::default();
-        Self { core, local, counter_patience: options.counter_patience, _tasks: tasks }
+        Self {
+            core,
+            local: LocalCounters::default(),
+            counter_patience: options.counter_patience,
+            known: LocalLookups::default(),
+            left_alone_until: Mutex::new(Instant::now()),
+            _tasks: tasks,
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 
 use crate::redis_servers::{PATIENCE, free_port, until};
 use gadwall_storage::redis::{RedisBus, RedisOptions, TcpDial};
-use gadwall_storage::{AccountId, Count, Counters, Hint, HintBus, MailboxId, ModSeq, SystemEntropy, Window};
+use gadwall_storage::{
+    AccountId, Count, Counters, Hint, HintBus, Lookups, MailboxId, ModSeq, SystemEntropy, Window,
+};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::Receiver;
@@ -60,6 +62,8 @@ macro_rules! redis_suite {
             a_server_that_was_demoted_is_left_for_the_master,
             a_killed_master_is_replaced_by_its_replica,
             a_stopped_master_is_left_for_the_one_that_sentinel_names,
+            what_one_node_has_looked_up_the_others_know,
+            a_redis_that_hangs_costs_look_ups_next_to_nothing_and_is_not_given_up_for_it,
         }
     };
     ($server:ty: $($claim:ident,)*) => {
@@ -174,7 +178,7 @@ pub async fn counters_are_shared_and_forgotten<S: Redis>() {
     assert_eq!((add(&a, "k").await, add(&b, "k").await, add(&a, "k").await), (1, 2, 3));
     let Some(Count { events: 3, remembered_for }) = b.count("k").await else { panic!("three were counted") };
     assert!(remembered_for <= MINUTE.length() && remembered_for > Duration::from_secs(30));
-    b.forget("k").await;
+    Counters::forget(&b, "k").await;
     assert_eq!((events(&a, "k").await, events(&b, "k").await), (None, None));
 }
 
@@ -213,7 +217,7 @@ pub async fn without_redis_everything_answers_and_it_may_come_later<S: Redis>() 
         bus.publish(hint(1));
         assert_eq!((add(&bus, "k").await, add(&bus, "k").await), (1, 2));
         assert_eq!(events(&bus, "k").await, Some(2));
-        bus.forget("k").await;
+        Counters::forget(&bus, "k").await;
         assert_eq!(events(&bus, "k").await, None);
         assert!(!bus.is_up());
         // Somebody else may have taken the port: then with another.
@@ -324,4 +328,43 @@ pub async fn a_stopped_master_is_left_for_the_one_that_sentinel_names<S: Redis>(
     // The old one wakes up and still believes that it leads, until Sentinel tells it otherwise.
     cluster.master().resume();
     assert_eq!(add(&a, "k").await + 1, add(&b, "k").await);
+}
+
+const KEEP: Duration = Duration::from_secs(600);
+
+pub async fn what_one_node_has_looked_up_the_others_know<S: Redis>() {
+    let server = S::start().await;
+    let (a, b) = (node(&server.url()), node(&server.url()));
+    up(&a).await;
+    up(&b).await;
+    // One at a time may be late on a busy machine, and is then looked up in the database.
+    until("a value to be shared", async || {
+        a.put("k", b"value".to_vec(), KEEP).await;
+        b.get("k").await.filter(|value| value == b"value").map(|_| ())
+    })
+    .await;
+    let left: i64 = server.say("PTTL gadwall:look:k").await.expect("an answer");
+    assert!(left > 0 && left <= 600_000, "{left}");
+    let length = gadwall_storage::LOOKUP_LIMIT;
+    a.put("long", vec![0; length], KEEP).await;
+    assert_eq!(a.get("long").await, None);
+    let there: Option<Vec<u8>> = server.say("GET gadwall:look:long").await.expect("an answer");
+    assert_eq!(there, None);
+}
+
+pub async fn a_redis_that_hangs_costs_look_ups_next_to_nothing_and_is_not_given_up_for_it<S: Redis>() {
+    let server = S::start().await;
+    let bus = node(&server.url());
+    up(&bus).await;
+    bus.put("known", b"here".to_vec(), KEEP).await;
+    server.stop();
+    let began = Instant::now();
+    for n in 0..1000 {
+        assert_eq!(bus.get(&format!("unknown {n}")).await, None);
+    }
+    assert_eq!(bus.get("known").await, Some(b"here".to_vec()), "this node has it itself");
+    // Were each patient, it would take the two seconds until the silence of the server is noticed.
+    let took = began.elapsed();
+    println!("a thousand look-ups of a Redis that hangs: {took:?}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }

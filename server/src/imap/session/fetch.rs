@@ -1,5 +1,6 @@
 //! FETCH (RFC 3501 §6.4.5, RFC 7162 §3.1.4).
 
+use super::ahead::Ahead;
 use super::copy::resolved;
 use super::section::{self, Place};
 use super::{Fail, Outcome, Session};
@@ -109,8 +110,9 @@ impl Session {
             if plan.items.contains(&FetchItem::Flags) {
                 self.learn(found.messages.iter().map(|m| &m.flags), wire);
             }
+            let mut ahead = Ahead::over(at, &found.messages);
             for message in &found.messages {
-                if self.answer_fetch(at, message, &plan, wire).await? == Answered::Gone {
+                if self.answer_fetch(message, &plan, &mut ahead, wire).await? == Answered::Gone {
                     missing.extend([message.uid]);
                 }
             }
@@ -155,15 +157,15 @@ impl Session {
 
     async fn answer_fetch(
         &mut self,
-        at: MailboxRef,
         message: &Message,
         plan: &Plan,
+        ahead: &mut Ahead<'_>,
         wire: &mut Wire,
     ) -> Result<Answered, Fail> {
         let Some(selected) = &mut self.selected else { return Ok(Answered::Gone) };
         let Some(number) = selected.view.number(message.uid) else { return Ok(Answered::Gone) };
         let recent = selected.view.recent(message.uid);
-        let mut body = Body { at, uid: message.uid, reader: None };
+        let mut body = Body { ahead, uid: message.uid, reader: None };
         let start = wire.out().len();
         wire.out().extend_from_slice(format!("* {number} FETCH (").as_bytes());
         let mut is_first = true;
@@ -204,7 +206,7 @@ impl Session {
         &self,
         item: &FetchItem,
         structure: &Structure,
-        body: &mut Body,
+        body: &mut Body<'_, '_>,
         wire: &mut Wire,
     ) -> Result<(), Fail> {
         let whole = |text| Section { path: Vec::new(), text };
@@ -262,7 +264,7 @@ impl Session {
     }
 
     /// A literal in pieces: announced size and what comes agree, or the connection ends.
-    async fn stream(&self, range: Range<u64>, body: &mut Body, wire: &mut Wire) -> Result<(), Fail> {
+    async fn stream(&self, range: Range<u64>, body: &mut Body<'_, '_>, wire: &mut Wire) -> Result<(), Fail> {
         wire.out().extend_from_slice(format!("{{{}}}\r\n", range.end - range.start).as_bytes());
         let mut at = range.start;
         while at < range.end {
@@ -280,17 +282,17 @@ impl Session {
 }
 
 /// A message's bytes, opened when they are needed.
-struct Body {
-    at: MailboxRef,
+struct Body<'a, 'b> {
+    ahead: &'a mut Ahead<'b>,
     uid: Uid,
     reader: Option<Box<dyn BodyReader>>,
 }
 
-impl Body {
+impl Body<'_, '_> {
     async fn open(&mut self, session: &Session) -> Result<&mut dyn BodyReader, Fail> {
         let reader = match self.reader.take() {
             Some(reader) => reader,
-            None => session.services.store.body(self.at, self.uid).await?,
+            None => self.ahead.open(&*session.services.store, self.uid).await?,
         };
         Ok(&mut **self.reader.insert(reader))
     }

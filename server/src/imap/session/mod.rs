@@ -1,5 +1,6 @@
 //! Executes typed commands against the store. Knows responses and the wire's outgoing side, never a socket.
 
+mod ahead;
 mod append;
 mod auth;
 mod copy;

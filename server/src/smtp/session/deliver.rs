@@ -12,17 +12,13 @@ impl Session {
     /// One copy into the sender's INBOX, whatever the envelope says.
     pub(super) async fn submit(&self, transaction: &Transaction, staged: Staged) -> Reply {
         let Some(account) = self.account else { return no_transaction() };
-        let account = match self.services.store.account(account).await {
-            Ok(account) => account,
-            Err(e) => return store_refusal(&e),
-        };
         let recipients: Vec<&Path> = transaction.recipients.iter().map(|(path, _)| path).collect();
         let delivery = self.delivery(transaction, &recipients);
         let (services, op) = (&self.services, self.services.env.op());
-        match delivery::keep(services, op, &account, staged, delivery).await {
+        match delivery::keep(services, op, account, staged, delivery).await {
             Ok(Kept { at, uid }) => {
                 let msgid = services.message_ids.sign(at, uid);
-                tracing::info!(account = %account.address, %uid, "message kept");
+                tracing::info!(login = self.login, %account, %uid, "message kept");
                 // Nodemailer's getTestMessageUrl reads this: no enhanced code, nothing after the bracket.
                 Reply::plain(250, format!("Accepted [STATUS=new MSGID={msgid}]"))
             }
@@ -82,7 +78,7 @@ impl Session {
                 transaction.recipients.iter().filter(|(_, t)| same(t)).map(|(path, _)| path).collect();
             let delivery = self.delivery(transaction, &recipients);
             let op = self.services.env.op();
-            let kept = delivery::keep(&self.services, op, account, staged.clone(), delivery).await;
+            let kept = delivery::keep(&self.services, op, account.id, staged.clone(), delivery).await;
             if let Ok(kept) = &kept {
                 tracing::info!(account = %account.address, uid = %kept.uid, "message delivered");
             }

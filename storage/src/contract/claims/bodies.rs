@@ -229,6 +229,28 @@ pub async fn an_open_body_outlives_its_message(w: &mut World) {
     assert_eq!(w.store().body(ann.inbox, uid).await.err(), Some(StoreError::NotFound(Subject::Message)));
 }
 
+pub async fn several_bodies_are_opened_at_once_and_only_those_that_are_there(w: &mut World) {
+    let (ann, ben) = (w.user("ann").await, w.user("ben").await);
+    let texts =
+        [b"one".to_vec(), with_attachment(&["a"]), b"three".to_vec(), noise(1, 300_000), b"one".to_vec()];
+    let new = texts.iter().map(|text| message(text)).collect();
+    w.store().append(w.op(), ann.inbox, new).await.unwrap();
+    w.expunge(ann.inbox, &uids(&[3])).await;
+    let mut opened = w.store().bodies(ann.inbox, &UidSet::range(uid(2), uid(9))).await.unwrap();
+    assert_eq!(opened.keys().copied().collect::<Vec<_>>(), [uid(2), uid(4), uid(5)]);
+    // As one that was opened by itself, each stays readable.
+    w.expunge(ann.inbox, &UidSet::all()).await;
+    w.sweep().await;
+    for (n, text) in [(2, &texts[1]), (4, &texts[3]), (5, &texts[4])] {
+        let body = opened.get_mut(&uid(n)).unwrap();
+        assert!(read_all(&mut **body).await == *text, "message {n}");
+    }
+    assert!(w.store().bodies(ann.inbox, &UidSet::range(uid(1), uid(9))).await.unwrap().is_empty());
+    let strange = MailboxRef { account: ben.id, ..ann.inbox };
+    let refused = w.store().bodies(strange, &uids(&[2])).await.err();
+    assert!(matches!(refused, Some(StoreError::NotFound(_))), "{refused:?}");
+}
+
 pub async fn content_that_is_shared_stays_while_one_message_has_it(w: &mut World) {
     let (ann, ben) = (w.user("ann").await, w.user("ben").await);
     let (one, two) = (with_attachment(&["a", "b", "a"]), with_attachment(&["b"]));

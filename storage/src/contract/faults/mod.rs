@@ -127,7 +127,10 @@ impl Fault {
                 "quota::copies_count_and_moves_do_not",
             ],
             Fault::CollectsSharedContent => &["transfer::a_copy_outlives_its_original"],
-            Fault::ReopensBodies => &["bodies::an_open_body_outlives_its_message"],
+            Fault::ReopensBodies => &[
+                "bodies::an_open_body_outlives_its_message",
+                "bodies::several_bodies_are_opened_at_once_and_only_those_that_are_there",
+            ],
             Fault::LosesVanished => &[
                 "feed::a_client_that_follows_from_any_point_knows_the_mailbox",
                 "feed::a_client_that_follows_step_by_step_knows_the_mailbox",

@@ -6,7 +6,7 @@ use super::session::Session;
 use super::values::{number, weight};
 use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
-use mongodb::options::{FindOptions, ReturnDocument};
+use mongodb::options::{FindOptions, ReadConcern, ReturnDocument};
 
 /// Documents of a command at most. The server's limits are 100,000 and 48 MB.
 const COMMAND_DOCUMENTS: usize = 10_000;
@@ -98,6 +98,27 @@ impl Db {
         let collection = self.collection(collection);
         super::client::within(self.patience, "reading", async move { collection.find_one(filter).await })
             .await
+    }
+
+    /// A document as it is now: what was acknowledged before this began is seen, by whomever it was written, and what is
+    /// seen stays. One round trip, where a transaction takes two. MongoDB manual, "Read Concern \"linearizable\"": for
+    /// one document by a unique key, from the primary, which makes sure that it still is; with a time limit, since it
+    /// waits for a majority.
+    pub async fn latest(
+        &self,
+        collection: &str,
+        id: Bson,
+        fields: Option<Document>,
+    ) -> Result<Option<Document>, DbError> {
+        let (collection, patience) = (self.collection(collection), self.patience);
+        let run = async move {
+            let mut find = collection.find_one(doc! { "_id": id });
+            if let Some(fields) = fields {
+                find = find.projection(fields);
+            }
+            find.read_concern(ReadConcern::linearizable()).max_time(patience).await
+        };
+        super::client::within(patience, "reading", run).await
     }
 
     /// Documents as a majority has them, outside of any transaction.

@@ -23,16 +23,21 @@ pub enum Kind {
     Unknown,
     /// A document of that `_id` exists.
     Duplicate,
+    /// The disk is full.
+    Full,
     /// The command is refused, and would be again.
     Refused,
 }
 
 /// Server codes that go away by themselves: elections, shutdowns, conflicts, lost sessions, interrupted waits.
-const PASSING: [i32; 24] = [
-    6, 7, 24, 50, 63, 64, 89, 91, 112, 189, 225, 239, 246, 251, 262, 290, 9001, 10058, 10107, 11600, 11602,
-    13388, 13435, 13436,
+const PASSING: [i32; 25] = [
+    6, 7, 24, 50, 63, 64, 89, 91, 112, 187, 189, 225, 239, 246, 251, 262, 290, 9001, 10058, 10107, 11600,
+    11602, 13388, 13435, 13436,
 ];
 const DUPLICATE_KEY: i32 = 11000;
+/// `OutOfDiskSpace` in MongoDB's list of error codes. A disk that is full to the last byte ends the server instead, which
+/// looks like any member that dies.
+const OUT_OF_DISK_SPACE: i32 = 14031;
 
 impl DbError {
     pub fn late(doing: &str) -> Self {
@@ -57,12 +62,7 @@ impl DbError {
 
     /// An error in the list `writeErrors` or the field `writeConcernError` of a reply that is otherwise fine.
     pub fn of_reply(code: i32, text: &str) -> Self {
-        let kind = match code {
-            DUPLICATE_KEY => Kind::Duplicate,
-            code if PASSING.contains(&code) => Kind::Unknown,
-            _ => Kind::Refused,
-        };
-        DbError { is_over: false, kind, text: format!("{text} ({code})") }
+        DbError { is_over: false, kind: kind_of_code(code), text: format!("{text} ({code})") }
     }
 
     pub fn of_driver(doing: &str, error: &Error) -> Self {
@@ -81,13 +81,20 @@ impl DbError {
     }
 }
 
+fn kind_of_code(code: i32) -> Kind {
+    match code {
+        DUPLICATE_KEY => Kind::Duplicate,
+        OUT_OF_DISK_SPACE => Kind::Full,
+        code if PASSING.contains(&code) => Kind::Unknown,
+        _ => Kind::Refused,
+    }
+}
+
 fn kind_of(error: &Error) -> Kind {
     match &*error.kind {
-        ErrorKind::Write(WriteFailure::WriteError(e)) if e.code == DUPLICATE_KEY => Kind::Duplicate,
-        ErrorKind::Command(e) if e.code == DUPLICATE_KEY => Kind::Duplicate,
-        ErrorKind::Command(e) if !PASSING.contains(&e.code) => Kind::Refused,
-        ErrorKind::Write(WriteFailure::WriteError(e)) if !PASSING.contains(&e.code) => Kind::Refused,
-        ErrorKind::Write(WriteFailure::WriteConcernError(e)) if !PASSING.contains(&e.code) => Kind::Refused,
+        ErrorKind::Command(e) => kind_of_code(e.code),
+        ErrorKind::Write(WriteFailure::WriteError(e)) => kind_of_code(e.code),
+        ErrorKind::Write(WriteFailure::WriteConcernError(e)) => kind_of_code(e.code),
         // No server was found, so nothing was sent.
         ErrorKind::ServerSelection { .. } | ErrorKind::ConnectionPoolCleared { .. } => Kind::Transient,
         ErrorKind::InvalidArgument { .. }
