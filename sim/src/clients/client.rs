@@ -121,7 +121,8 @@ impl Client {
         self.session += 1;
         let patience = self.shared.patience;
         let dialling = self.shared.net.dial(&self.via, door.port());
-        let dialled = timeout(patience, dialling).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let dialled =
+            timeout(patience, dialling).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         match dialled {
             Ok(io) => {
                 self.note(What::Connected { node: self.via.clone() });

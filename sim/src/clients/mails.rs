@@ -40,7 +40,7 @@ impl Mails {
             0..80 => rng.random_range(0..2_000),
             80..94 => rng.random_range(2_000..30_000),
             94..98 => rng.random_range(33_000..90_000),
-            98.. => rng.random_range(262_145..400_000),
+            _ => rng.random_range(262_145..400_000),
         };
         match rng.random_range(0..4) {
             0 => self.with_attachment(&mut mail, size, &mut rng),
@@ -55,7 +55,8 @@ impl Mails {
     /// Which attempt a message is, by what its header says.
     pub fn token(message: &[u8]) -> Option<Attempt> {
         let text = std::str::from_utf8(message.get(..message.len().min(1000))?).ok()?;
-        let line = text.split("\r\n").take_while(|l| !l.is_empty()).find_map(|l| l.strip_prefix("X-Sim: "))?;
+        let line =
+            text.split("\r\n").take_while(|l| !l.is_empty()).find_map(|l| l.strip_prefix("X-Sim: "))?;
         let (mail, attempt) = line.trim().split_once('.')?;
         Some(Attempt { mail: mail.parse().ok()?, attempt: attempt.parse().ok()? })
     }
@@ -136,7 +137,8 @@ mod tests {
     #[test]
     fn some_mails_are_large() {
         let mails = Mails { seed: 3 };
-        let sizes: Vec<usize> = (0..300).map(|mail| mails.bytes(Attempt { mail, attempt: 1 }).len()).collect();
+        let sizes: Vec<usize> =
+            (0..300).map(|mail| mails.bytes(Attempt { mail, attempt: 1 }).len()).collect();
         assert!(sizes.iter().filter(|s| **s > 32 << 10).count() > 5, "{sizes:?}");
         assert!(sizes.iter().any(|s| *s > 256 << 10), "{sizes:?}");
         assert!(sizes.iter().filter(|s| **s < 4000).count() > 150, "{sizes:?}");

@@ -12,8 +12,11 @@ use std::sync::{Arc, Mutex};
 /// Salted passwords, which RFC 5802 §3 lets a client keep. All clones are one store.
 #[derive(Clone, Default)]
 pub struct Keys {
-    salted: Arc<Mutex<BTreeMap<(Login, Vec<u8>), [u8; 32]>>>,
+    salted: Arc<Mutex<BTreeMap<Known, [u8; 32]>>>,
 }
+
+/// Login with password, and the salt.
+type Known = (Login, Vec<u8>);
 
 /// An exchange.
 pub struct Scram {
@@ -41,7 +44,9 @@ impl Scram {
         let challenge = STANDARD.decode(challenge).map_err(|_| wrong("no base64"))?;
         let challenge = String::from_utf8(challenge).map_err(|_| wrong("no text"))?;
         match self.server {
-            None => Ok(STANDARD.encode(self.prove(&challenge).ok_or_else(|| wrong("a malformed challenge"))?)),
+            None => {
+                Ok(STANDARD.encode(self.prove(&challenge).ok_or_else(|| wrong("a malformed challenge"))?))
+            }
             Some(server) if challenge == format!("v={}", STANDARD.encode(server)) => Ok(String::new()),
             Some(_) => Err(wrong("the server does not know the password")),
         }

@@ -39,7 +39,9 @@ enum Attempted {
     /// A permanent refusal.
     Never,
     /// To be tried again. Whether any of the mail was sent.
-    Later { sent: bool },
+    Later {
+        sent: bool,
+    },
 }
 
 /// How a transaction is put on the wire.

@@ -1,8 +1,13 @@
 //! Ways to spoil a lawful history. Each says whether it could be done; if so, a promise is broken.
 
+#![expect(clippy::ptr_arg, reason = "all are of the one type that the table holds")]
+
 use super::chance::Chance;
 use crate::history::*;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// An operation: when it was invoked, and how it ended.
+type Done = (usize, Call, Option<(usize, Outcome)>);
 
 pub struct Spoiler {
     pub name: &'static str,
@@ -123,8 +128,8 @@ fn shows(event: &Event, at: &At) -> bool {
 }
 
 /// Operations with their calls, ends and outcomes.
-fn ops(events: &[Event]) -> Vec<(usize, Call, Option<(usize, Outcome)>)> {
-    let mut all: Vec<(usize, Call, Option<(usize, Outcome)>)> = Vec::new();
+fn ops(events: &[Event]) -> Vec<Done> {
+    let mut all: Vec<Done> = Vec::new();
     let mut by_no = BTreeMap::new();
     for (ix, event) in events.iter().enumerate() {
         match &event.what {
@@ -542,7 +547,7 @@ fn mailbox_missing(events: &mut Vec<Event>, _: u64) -> Option<()> {
 }
 
 /// Stores of one message that may have happened: the call, its end and its reply.
-fn stores(events: &[Event], at: &At) -> Vec<(usize, Call, Option<(usize, Outcome)>)> {
+fn stores(events: &[Event], at: &At) -> Vec<Done> {
     let mut all = ops(events);
     all.retain(|(_, call, outcome)| {
         matches!(call, Call::Store { login, validity, uids, .. }

@@ -33,7 +33,12 @@ pub struct Listing {
 
 impl Session {
     /// All messages, just after SELECT: what was told of the mailbox then belongs to the listing.
-    pub async fn fetch_all(&mut self, client: &mut Client, selected: &Selected, depth: Depth) -> Result<Listing, Fault> {
+    pub async fn fetch_all(
+        &mut self,
+        client: &mut Client,
+        selected: &Selected,
+        depth: Depth,
+    ) -> Result<Listing, Fault> {
         let exists = self.view.exists();
         if exists == 0 {
             self.record_listing(client, selected, &Messages::new(), true);
@@ -108,8 +113,11 @@ impl Session {
             let fetch = format!("FETCH {first}:{last}");
             let command = format!("{fetch} {}", Depth::Token.items());
             let answer = self.command(client, &command).await?;
-            let numbers: Vec<&Data> =
-                answer.data.iter().filter(|d| matches!(d, Data::Expunge(_) | Data::Vanished { .. })).collect();
+            let numbers: Vec<&Data> = answer
+                .data
+                .iter()
+                .filter(|d| matches!(d, Data::Expunge(_) | Data::Vanished { .. }))
+                .collect();
             if !numbers.is_empty() {
                 // RFC 3501 §7.4.1.
                 client.violated(format!("{fetch}: answered with {numbers:?}"));
@@ -122,9 +130,11 @@ impl Session {
         // What came while those were looked at is told next time.
         self.news.new = news.new;
         self.news.closed = news.closed;
-        if let Some(place) = self.place.clone().filter(|_| {
-            !(new.is_empty() && news.changed.is_empty() && news.gone.is_empty())
-        }) {
+        if let Some(place) = self
+            .place
+            .clone()
+            .filter(|_| !(new.is_empty() && news.changed.is_empty() && news.gone.is_empty()))
+        {
             for attempt in new.iter().filter_map(|shown: &Shown| shown.attempt) {
                 if let Some(after) = client.shared.acks.age(attempt) {
                     client.saw(Sight::Woken { login: place.login.clone(), after });

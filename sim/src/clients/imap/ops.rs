@@ -69,7 +69,8 @@ impl Session {
         // RFC 7888: with a plus the client does not wait.
         let waits = client.rng.random_bool(0.5);
         let plus = if waits { "" } else { "+" };
-        self.say(&format!("{tag} APPEND \"{mailbox}\" ({}) {{{}{plus}}}", flags.join(" "), mail.len())).await?;
+        self.say(&format!("{tag} APPEND \"{mailbox}\" ({}) {{{}{plus}}}", flags.join(" "), mail.len()))
+            .await?;
         if waits && let Some(answer) = self.until_continue(client, &tag).await? {
             return Ok(answer);
         }
@@ -130,7 +131,9 @@ impl Session {
     }
 
     pub async fn copy(&mut self, client: &mut Client, uids: &[Uid], to: &str) -> Result<Reply, Fault> {
-        let Some(Place { login, mailbox: from, validity }) = self.place.clone() else { return Ok(Reply::Done) };
+        let Some(Place { login, mailbox: from, validity }) = self.place.clone() else {
+            return Ok(Reply::Done);
+        };
         let op = client.invoke(Call::Copy { login, from, validity, uids: uids.to_vec(), to: to.to_owned() });
         let sent = self.command(client, &format!("UID COPY {} \"{to}\"", set(uids))).await;
         let reply = self.copied(&sent);
@@ -138,7 +141,9 @@ impl Session {
     }
 
     pub async fn move_to(&mut self, client: &mut Client, uids: &[Uid], to: &str) -> Result<Reply, Fault> {
-        let Some(Place { login, mailbox: from, validity }) = self.place.clone() else { return Ok(Reply::Done) };
+        let Some(Place { login, mailbox: from, validity }) = self.place.clone() else {
+            return Ok(Reply::Done);
+        };
         let op = client.invoke(Call::Move { login, from, validity, uids: uids.to_vec(), to: to.to_owned() });
         let sent = self.command(client, &format!("UID MOVE {} \"{to}\"", set(uids))).await;
         let reply = self.copied(&sent);

@@ -294,7 +294,8 @@ mod tests {
     use super::*;
 
     async fn all(said: &[u8]) -> Vec<Response> {
-        let mut wire = Wire::new(Box::new(std::io::Cursor::new(said.to_vec())), std::time::Duration::from_secs(1));
+        let mut wire =
+            Wire::new(Box::new(std::io::Cursor::new(said.to_vec())), std::time::Duration::from_secs(1));
         let mut responses = Vec::new();
         while let Ok(response) = read(&mut wire).await {
             responses.push(response);

@@ -108,7 +108,9 @@ impl Resynchroniser {
     fn assume(&mut self, session: &mut Session) {
         let uids: Vec<Uid> = self.kept.messages.keys().copied().collect();
         // What came or went since SELECT is in the news, and not in the copy yet.
-        if session.news.is_empty() && let Err(rule) = session.view.assume(&uids) {
+        if session.news.is_empty()
+            && let Err(rule) = session.view.assume(&uids)
+        {
             self.client.violated(rule);
         }
     }
@@ -143,7 +145,8 @@ impl Resynchroniser {
         // SELECT again: a listing is a picture of one moment only just after it.
         let again = session.select(&mut self.client, &self.mailbox, "").await?;
         let listing = session.fetch_all(&mut self.client, &again, Depth::Token).await?;
-        let same = again.place.validity == selected.place.validity && again.highest_modseq == self.kept.modseq;
+        let same =
+            again.place.validity == selected.place.validity && again.highest_modseq == self.kept.modseq;
         if same && listing.still {
             let flags = |m: &Messages| -> Vec<_> { m.values().map(|s| (s.uid, s.flags.clone())).collect() };
             let (copy, there) = (flags(&self.kept.messages), flags(&listing.messages));

@@ -116,7 +116,12 @@ impl Session {
     }
 
     /// SELECT. `params` are those of CONDSTORE and QRESYNC, in parentheses, or nothing.
-    pub async fn select(&mut self, client: &mut Client, mailbox: &str, params: &str) -> Result<Selected, Fault> {
+    pub async fn select(
+        &mut self,
+        client: &mut Client,
+        mailbox: &str,
+        params: &str,
+    ) -> Result<Selected, Fault> {
         let since = now();
         self.place = None;
         self.view = View::default();
@@ -261,7 +266,12 @@ impl Session {
     }
 
     /// Reads what comes until a command's end.
-    pub(super) async fn answer(&mut self, client: &mut Client, tag: &str, command: &str) -> Result<Answer, Fault> {
+    pub(super) async fn answer(
+        &mut self,
+        client: &mut Client,
+        tag: &str,
+        command: &str,
+    ) -> Result<Answer, Fault> {
         let mut data = Vec::new();
         loop {
             match response::read(&mut self.wire).await? {
@@ -303,7 +313,9 @@ impl Session {
 
     fn take_untagged(&mut self, client: &mut Client, tag: &str, response: Response) -> Result<(), Fault> {
         match response {
-            Response::Untagged(Data::Status(status)) if status.kind == "BYE" => Err(Fault::Lost(status.whole())),
+            Response::Untagged(Data::Status(status)) if status.kind == "BYE" => {
+                Err(Fault::Lost(status.whole()))
+            }
             Response::Untagged(data) => {
                 self.take(client, &data);
                 // While nobody asks, any FETCH is news.
@@ -330,7 +342,11 @@ impl Session {
     }
 
     /// Adds what FETCH told without being asked to the news.
-    pub(super) fn note_changed<'a>(&mut self, data: impl Iterator<Item = &'a Data>, unasked: impl Fn(&Shown) -> bool) {
+    pub(super) fn note_changed<'a>(
+        &mut self,
+        data: impl Iterator<Item = &'a Data>,
+        unasked: impl Fn(&Shown) -> bool,
+    ) {
         for told in data {
             let Data::Fetch(number, item) = told else { continue };
             let Some(uid) = item.uid.or_else(|| self.view.uid(*number)) else { continue };
