@@ -4,6 +4,7 @@
 //! come right in time: that is what "available again" means. In the end every node is asked for everything, and the
 //! machines are looked into.
 
+mod control;
 mod faults;
 mod hosts;
 mod stage;
