@@ -13,6 +13,7 @@ pub mod log;
 pub mod member;
 pub mod oplog;
 pub mod repl;
+pub mod replica;
 pub mod standalone;
 pub mod wire;
 
@@ -21,4 +22,5 @@ pub use engine::Engine;
 pub use log::{Log, Refusal, Wait};
 pub use member::{Internal, Member, serve, serve_on};
 pub use oplog::{Body, Entry, Op, OpTime, SessionRecord};
+pub use replica::{Replica, run_replica};
 pub use standalone::Standalone;

@@ -86,6 +86,16 @@ impl Member {
         self.progress.send_modify(|count| *count = count.wrapping_add(1));
     }
 
+    /// What `replSetGetStatus` would say.
+    pub fn status(&self) -> Document {
+        self.lock().log.status()
+    }
+
+    /// The documents of a collection as they are here after the last entry, in the order of `_id`.
+    pub fn documents(&self, ns: &str) -> Vec<Document> {
+        self.lock().engine.documents(ns)
+    }
+
     /// Changes with all that waiters wait for.
     pub fn progress(&self) -> watch::Receiver<u64> {
         self.progress.subscribe()

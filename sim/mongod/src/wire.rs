@@ -17,7 +17,7 @@ const EXHAUST_ALLOWED: u32 = 1 << 16;
 /// Bits that have to be understood by whoever reads the message.
 const REQUIRED: u32 = 0xffff;
 
-/// A command as it came.
+/// A command as it came; between members, an answer too.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
     pub id: i32,

@@ -31,6 +31,7 @@ use failure::{Failure, Labelled};
 use read::Cursors;
 use session::Sessions;
 use std::collections::VecDeque;
+use std::ops::Bound;
 use store::Store;
 
 /// What a command comes to.
@@ -128,6 +129,14 @@ impl Engine {
     /// How many documents open transactions hold against other writers.
     pub fn holds(&self) -> usize {
         self.sessions.claims.len()
+    }
+
+    /// The documents of `database.collection` after the last entry, in the order of `_id`.
+    pub fn documents(&self, ns: &str) -> Vec<Document> {
+        let all = (Bound::Unbounded, Bound::Unbounded);
+        let collection = self.store.collection(ns).into_iter();
+        let documents = collection.flat_map(|collection| collection.between(all.clone(), u64::MAX));
+        documents.map(|(_, document)| Document::clone(document)).collect()
     }
 
     /// What a fail point does to a command. Asked once a command, before it is run.

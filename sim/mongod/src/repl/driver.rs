@@ -3,13 +3,14 @@
 use super::core::{Core, Identity};
 use super::documents;
 use super::event::{Input, Output, Recovered, Write};
-use super::host::{Host, Internal, StateMachine};
+use super::host::{Host, StateMachine};
 use super::journal::{Journal, JournalError};
 use super::lane::{Dialer, Lanes};
 use super::message::{Answer, Message};
 use super::replica_log::{ReplicaLog, Shared};
 use super::settings::Id;
 use crate::disk::Disk;
+use crate::member::Internal;
 use async_trait::async_trait;
 use bson::{Document, doc};
 use gadwall::net::Net;
@@ -37,6 +38,8 @@ pub enum Fatal {
     Journal(#[from] JournalError),
     #[error("replication: {0}")]
     Halt(String),
+    #[error("the port: {0}")]
+    Port(#[from] std::io::Error),
 }
 
 /// Replication of a member that is about to start.

@@ -1,8 +1,6 @@
 //! What replication needs of the member around it.
 
 use crate::oplog::{Entry, OpTime};
-use async_trait::async_trait;
-use bson::Document;
 
 /// The documents: nothing but the log applied, entry by entry.
 pub trait StateMachine {
@@ -21,10 +19,4 @@ pub trait Host: Send + Sync {
     /// Does `work` with the member locked, which nothing else may then use. Commands that wait for the log look at it
     /// again afterwards.
     fn with(&self, work: &mut dyn FnMut(&mut dyn StateMachine));
-}
-
-/// What other members ask: commands whose names begin with `_repl`.
-#[async_trait]
-pub trait Internal: Send + Sync {
-    async fn internal(&self, command: Document) -> Document;
 }

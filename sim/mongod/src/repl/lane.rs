@@ -2,14 +2,15 @@
 
 use super::documents;
 use super::event::Input;
-use super::frame;
 use super::message::{Message, Request};
 use super::settings::{Id, Settings};
+use crate::wire::{self, WireError};
 use bson::Document;
 use gadwall::net::{BoxIo, Net};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -107,7 +108,7 @@ impl Lane {
 
     /// Asks over the connection there is; if that one turns out to be dead, once more over a new one: all requests
     /// may be repeated.
-    async fn exchange(&mut self, command: &Document) -> io::Result<Document> {
+    async fn exchange(&mut self, command: &Document) -> Result<Document, WireError> {
         if self.connection.is_some()
             && let Ok(reply) = self.ask(command).await
         {
@@ -115,16 +116,18 @@ impl Lane {
         }
         self.connection = None;
         let host = self.dialer.settings.hosts.get(self.to).and_then(|host| host.rsplit_once(':'));
-        let (host, port) = host.ok_or(io::ErrorKind::InvalidInput)?;
-        let port = port.parse().map_err(|_| io::ErrorKind::InvalidInput)?;
+        let (host, port) = host.ok_or(io::Error::from(io::ErrorKind::InvalidInput))?;
+        let port = port.parse().map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
         self.connection = Some(self.dialer.net.dial(host, port).await?);
         self.ask(command).await
     }
 
-    async fn ask(&mut self, command: &Document) -> io::Result<Document> {
-        let connection = self.connection.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+    async fn ask(&mut self, command: &Document) -> Result<Document, WireError> {
+        let connection = self.connection.as_mut().ok_or(io::Error::from(io::ErrorKind::NotConnected))?;
         self.sent = self.sent.wrapping_add(1);
-        frame::send(connection, command, self.sent, 0).await?;
-        Ok(frame::receive(connection).await?.1)
+        connection.write_all(&wire::request(command, self.sent)?).await?;
+        connection.flush().await?;
+        let reply = wire::read(connection).await?;
+        Ok(reply.ok_or(io::Error::from(io::ErrorKind::UnexpectedEof))?.command)
     }
 }

@@ -8,7 +8,6 @@ mod documents;
 pub mod driver;
 mod election;
 pub mod event;
-mod frame;
 pub mod history;
 pub mod host;
 pub mod journal;
@@ -28,7 +27,9 @@ pub use self::core::{Core, Identity};
 pub use driver::{Fatal, Machine, Replication};
 pub use event::{Input, Now, Output, Recovered, Vote, Write};
 pub use history::{History, Record};
-pub use host::{Host, Internal, StateMachine};
+pub use host::{Host, StateMachine};
+/// What answers the other members' commands.
+pub use crate::member::Internal;
 pub use replica_log::ReplicaLog;
 pub use settings::{Faulty, Id, Settings};
 pub use witness::{Counts, Witness};

@@ -4,8 +4,9 @@ use crate::disk::{DiskFaults, PowerCut, SimDisk};
 use crate::log::{Log, Wait};
 use crate::oplog::{Body, Entry, Op, OpTime};
 use crate::repl::driver::{Fatal, Machine, Replication};
-use crate::repl::host::{Host, Internal, StateMachine};
-use crate::repl::{Id, Identity, ReplicaLog, Settings, Witness, frame};
+use crate::repl::host::{Host, StateMachine};
+use crate::repl::{Id, Identity, Internal, ReplicaLog, Settings, Witness};
+use crate::wire;
 use async_trait::async_trait;
 use bson::doc;
 use gadwall::net::{BoxIo, Listener, Net};
@@ -15,6 +16,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -197,9 +199,10 @@ async fn serve(mut connections: mpsc::UnboundedReceiver<BoxIo>, internal: Arc<dy
     while let Some(mut io) = connections.recv().await {
         let internal = internal.clone();
         open.spawn(async move {
-            while let Ok((id, command)) = frame::receive(&mut io).await {
-                let reply = internal.internal(command).await;
-                if frame::send(&mut io, &reply, 1, id).await.is_err() {
+            while let Ok(Some(mut request)) = wire::read(&mut io).await {
+                let reply = internal.internal(std::mem::take(&mut request.command)).await;
+                let message = request.reply(&reply, 1).unwrap();
+                if io.write_all(&message).await.is_err() || io.flush().await.is_err() {
                     break;
                 }
             }
