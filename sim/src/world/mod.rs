@@ -4,12 +4,12 @@
 //! come right in time: that is what "available again" means. In the end every node is asked for everything, and the
 //! machines are looked into.
 
-mod control;
 mod faults;
 mod hosts;
 mod stage;
 mod swarm;
 
+pub use faults::Faults;
 pub use hosts::Ground;
 pub use stage::{Controls, NODES, Stage};
 pub use swarm::{Kind, Swarm};

@@ -38,7 +38,21 @@ pub struct Controls {
 }
 
 impl Stage {
+    /// Members and nodes.
     pub fn build(ground: &Ground, swarm: &Swarm, controls: Controls) -> Self {
+        let mut stage = Self::of_members(ground, swarm, controls);
+        let cluster = stage.cluster.clone();
+        let node = |n| NodeHost { host: Host::new(format!("n{n}"), ground), cluster: cluster.clone() };
+        stage.nodes = (0..NODES).map(node).collect();
+        for node in stage.nodes.clone() {
+            stage.clocks.insert(node.host.name.clone(), node.host.clock.clone());
+            stage.sim.host(node.host.name.clone(), move || node.clone().run());
+        }
+        stage
+    }
+
+    /// The replica set alone.
+    pub fn of_members(ground: &Ground, swarm: &Swarm, controls: Controls) -> Self {
         let sim = turmoil::Builder::new()
             .rng_seed(ground.seed)
             .enable_random_order()
@@ -60,33 +74,23 @@ impl Stage {
             proxy_from: None,
             unsafe_early_commit: controls.unsafe_early_commit,
         });
-        let node = |n| NodeHost { host: Host::new(format!("n{n}"), ground), cluster: cluster.clone() };
-        let nodes = (0..NODES).map(node).collect();
         let mut stage = Stage {
             sim,
             members,
-            nodes,
+            nodes: Vec::new(),
             redis: Vec::new(),
             witness,
-            cluster: cluster.clone(),
+            cluster,
             story: Vec::new(),
             ground: ground.clone(),
             clocks: BTreeMap::new(),
             down: BTreeSet::new(),
         };
-        stage.populate();
+        for member in stage.members.clone() {
+            stage.clocks.insert(member.host.name.clone(), member.host.clock.clone());
+            stage.sim.host(member.host.name.clone(), move || member.clone().run());
+        }
         stage
-    }
-
-    fn populate(&mut self) {
-        for member in self.members.clone() {
-            self.clocks.insert(member.host.name.clone(), member.host.clock.clone());
-            self.sim.host(member.host.name.clone(), move || member.clone().run());
-        }
-        for node in self.nodes.clone() {
-            self.clocks.insert(node.host.name.clone(), node.host.clock.clone());
-            self.sim.host(node.host.name.clone(), move || node.clone().run());
-        }
     }
 
     pub fn elapsed(&self) -> Duration {
