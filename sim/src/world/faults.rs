@@ -3,7 +3,7 @@
 use super::stage::Stage;
 use super::swarm::{Kind, Swarm};
 use crate::seed::stream;
-use gadwall_sim_mongod::disk::{DiskFaults, PowerCut};
+use gadwall_sim_mongod::disk::PowerCut;
 use gadwall_sim_redis::PubSubFaults;
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -67,7 +67,7 @@ impl Faults {
                 self.end(stage, undo);
             }
         }
-        stage.heal();
+        stage.heal(&self.swarm);
     }
 
     fn strike(&mut self, stage: &mut Stage, kind: Kind) {
@@ -116,7 +116,7 @@ impl Faults {
     }
 
     fn disk(&mut self, stage: &mut Stage, member: usize, kind: Kind) {
-        let mut faults = DiskFaults::default();
+        let mut faults = self.swarm.sound_disk();
         match kind {
             Kind::SlowDisk => faults.latency = Duration::from_millis(self.rng.random_range(5..300)),
             Kind::SickDisk => {
@@ -201,7 +201,7 @@ impl Faults {
             Undo::Repair(a, b) => stage.repair(&a, &b),
             Undo::Release(a, b) => stage.release(&a, &b),
             Undo::Latency(a, b) => stage.set_latency(&a, &b, self.swarm.latency),
-            Undo::Disk(member) => stage.members[member].disk.set_faults(DiskFaults::default()),
+            Undo::Disk(member) => stage.members[member].disk.set_faults(self.swarm.sound_disk()),
             Undo::Hints(server) => stage.redis[server].heal(),
             Undo::NextNode(number) => self.kill_node(stage, number),
         }

@@ -4,7 +4,7 @@ use super::hosts::{Ground, Host, MONGO_PORT, MemberHost, NodeHost};
 use super::swarm::Swarm;
 use crate::HostClock;
 use crate::node::Cluster;
-use gadwall_sim_mongod::disk::{DiskFaults, PowerCut};
+use gadwall_sim_mongod::disk::PowerCut;
 use gadwall_sim_mongod::repl::{Faulty, Settings, Witness};
 use gadwall_sim_redis::Handle;
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,6 +87,7 @@ impl Stage {
             down: BTreeSet::new(),
         };
         for member in stage.members.clone() {
+            member.disk.set_faults(swarm.sound_disk());
             stage.clocks.insert(member.host.name.clone(), member.host.clock.clone());
             stage.sim.host(member.host.name.clone(), move || member.clone().run());
         }
@@ -207,10 +208,10 @@ impl Stage {
     }
 
     /// Everything works again, whatever was done.
-    pub fn heal(&mut self) {
+    pub fn heal(&mut self, swarm: &Swarm) {
         self.note("everything heals");
         for member in &self.members {
-            member.disk.set_faults(DiskFaults::default());
+            member.disk.set_faults(swarm.sound_disk());
         }
         for handle in &self.redis {
             handle.heal();

@@ -2,6 +2,7 @@
 //! that one that hides another does so in some runs only (Groce et al., "Swarm Testing", ISSTA 2012).
 
 use crate::seed::stream;
+use gadwall_sim_mongod::disk::DiskFaults;
 use rand::RngExt;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -90,6 +91,8 @@ pub struct Swarm {
     pub members: usize,
     /// The longest that a message takes while nothing is wrong.
     pub latency: Duration,
+    /// The longest that a disk takes for a write or a sync while nothing is wrong.
+    pub disk: Duration,
     /// Mean time between two faults of a kind.
     pub kinds: BTreeMap<Kind, Duration>,
     /// Whether a minority of the members stays away while everything else has to come right.
@@ -106,19 +109,26 @@ impl Swarm {
             kinds: kinds.collect(),
             members: if rng.random_range(0..4) == 0 { 5 } else { 3 },
             latency: Duration::from_millis(rng.random_range(2..20)),
+            disk: Duration::from_millis(rng.random_range(0..30)),
             leaves_minority: rng.random_range(0..2) == 0,
         }
     }
 
+    /// A disk of which nothing is wrong.
+    pub fn sound_disk(&self) -> DiskFaults {
+        DiskFaults { latency: self.disk, ..DiskFaults::default() }
+    }
+
     /// A run in which nothing goes wrong.
     pub fn calm() -> Self {
-        Swarm { members: 3, latency: Duration::from_millis(5), kinds: BTreeMap::new(), leaves_minority: false }
+        Swarm { members: 3, latency: Duration::from_millis(5), disk: Duration::from_millis(5), kinds: BTreeMap::new(), leaves_minority: false }
     }
 }
 
 impl fmt::Display for Swarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} members, latency up to {} ms", self.members, self.latency.as_millis())?;
+        let (latency, disk) = (self.latency.as_millis(), self.disk.as_millis());
+        write!(f, "{} members, latency up to {latency} ms, disks up to {disk} ms", self.members)?;
         if self.leaves_minority {
             f.write_str(", a minority stays away")?;
         }
