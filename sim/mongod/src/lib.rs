@@ -19,7 +19,7 @@ pub mod wire;
 
 pub use disk::Disk;
 pub use engine::Engine;
-pub use log::{Log, Refusal, Wait};
+pub use log::{Log, Refusal, StepDown, Wait};
 pub use member::{Internal, Member, serve, serve_on};
 pub use oplog::{Body, Entry, Op, OpTime, SessionRecord};
 pub use replica::{Replica, run_replica};

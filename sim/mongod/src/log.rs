@@ -30,8 +30,23 @@ pub trait Log: Send {
     /// The answer to `replSetGetStatus`.
     fn status(&self) -> Document;
 
-    /// `replSetStepDown`: refused when no other member has caught up, unless forced.
-    fn step_down(&mut self, patience: Duration, force: bool) -> Result<(), Refusal>;
+    /// Tries to step down. `None`: others have to catch up first, and nothing is written meanwhile; it is to be asked
+    /// again until it gives an answer, or given up with [`Log::give_up_step_down`].
+    fn step_down(&mut self, how: StepDown) -> Option<Result<(), Refusal>>;
+
+    /// Ends an attempt to step down that has no answer yet.
+    fn give_up_step_down(&mut self);
+}
+
+/// `replSetStepDown`: <https://www.mongodb.com/docs/manual/reference/command/replSetStepDown/>
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepDown {
+    /// How long, since it was told, this member doesn't stand for election.
+    pub freeze: Duration,
+    /// How long it waits for others to have all that it has.
+    pub patience: Duration,
+    /// Steps down even if they haven't by then.
+    pub force: bool,
 }
 
 /// A write concern that waits.

@@ -148,6 +148,9 @@ impl Member {
                 return *answer;
             }
             if Instant::now() >= deadline {
+                if command.contains_key("replSetStepDown") {
+                    self.with(|_, log| log.give_up_step_down());
+                }
                 return Answer::refused(Answer::too_late(), command);
             }
             // Either way it is tried again.

@@ -1,9 +1,8 @@
 //! A set of one member, which is always its primary.
 
-use crate::log::{Log, Refusal, Wait};
+use crate::log::{Log, Refusal, StepDown, Wait};
 use crate::oplog::{Body, Entry, OpTime};
 use bson::{Bson, Document, doc};
-use std::time::Duration;
 
 /// A log in memory. What is appended is committed at once, and gone with the process.
 #[derive(Debug)]
@@ -65,8 +64,10 @@ impl Log for Standalone {
         doc! { "set": &self.set, "myState": 1, "term": Self::TERM as i64, "members": [Bson::Document(me)] }
     }
 
-    fn step_down(&mut self, _patience: Duration, _force: bool) -> Result<(), Refusal> {
+    fn step_down(&mut self, _how: StepDown) -> Option<Result<(), Refusal>> {
         let text = "No electable secondaries caught up: the set has one member";
-        Err(Refusal::new(262, "ExceededTimeLimit", text))
+        Some(Err(Refusal::new(262, "ExceededTimeLimit", text)))
     }
+
+    fn give_up_step_down(&mut self) {}
 }

@@ -2,7 +2,9 @@
 
 use bson::{Document, doc};
 use gadwall::net::{Net, TokioNet};
-use gadwall_sim_mongod::{Body, Engine, Entry, Log, Member, OpTime, Refusal, Standalone, Wait, serve_on};
+use gadwall_sim_mongod::{
+    Body, Engine, Entry, Log, Member, OpTime, Refusal, Standalone, StepDown, Wait, serve_on,
+};
 use gadwall_storage::SystemClock;
 use mongodb::Client;
 use mongodb::error::{TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
@@ -41,8 +43,11 @@ impl Log for Cut {
     fn status(&self) -> Document {
         self.inner.status()
     }
-    fn step_down(&mut self, patience: Duration, force: bool) -> Result<(), Refusal> {
-        self.inner.step_down(patience, force)
+    fn step_down(&mut self, how: StepDown) -> Option<Result<(), Refusal>> {
+        self.inner.step_down(how)
+    }
+    fn give_up_step_down(&mut self) {
+        self.inner.give_up_step_down();
     }
 }
 

@@ -7,7 +7,7 @@ use super::fields;
 use super::session::session_id;
 use super::write::BATCH_LIMIT;
 use super::writer::DOCUMENT_LIMIT;
-use crate::log::Log;
+use crate::log::{Log, StepDown};
 use crate::oplog::{Body, Op};
 use crate::wire::MESSAGE_LIMIT;
 use bson::{Bson, DateTime, Document, doc};
@@ -71,14 +71,8 @@ impl Engine {
 
     /// `replSetStepDown`.
     pub fn leave(&mut self, call: &Call<'_>, log: &mut dyn Log) -> Outcome {
-        fields::only(call.command, &["secondaryCatchUpPeriodSecs", "force"])?;
-        let secs = match fields::number(call.command, "secondaryCatchUpPeriodSecs")? {
-            Some(secs) => {
-                u64::try_from(secs).map_err(|_| Failure::bad_value("a period can't be negative"))?
-            }
-            None => 10,
-        };
-        log.step_down(Duration::from_secs(secs), fields::flag(call.command, "force")?)?;
+        let Some(done) = log.step_down(step_down_of(call.command)?) else { return Err(Stop::Blocked) };
+        done?;
         self.step_down();
         Ok((ok(Document::new()), None))
     }
@@ -203,4 +197,24 @@ impl Engine {
         };
         Ok((ops, reply))
     }
+}
+
+/// The defaults are those of mongo/db/repl/repl_set_commands.cpp, `CmdReplSetStepDown`.
+fn step_down_of(command: &Document) -> Result<StepDown, Failure> {
+    fields::only(command, &["secondaryCatchUpPeriodSecs", "force"])?;
+    let force = fields::flag(command, "force")?;
+    let secs = |name: &str| match fields::number(command, name)? {
+        None => Ok(None),
+        Some(secs) => {
+            let wrong = |_| Failure::bad_value(format!("{name}: a period can't be negative"));
+            u64::try_from(secs).map(Some).map_err(wrong)
+        }
+    };
+    let freeze = secs("replSetStepDown")?.filter(|secs| *secs > 0).unwrap_or(60);
+    let patience = secs("secondaryCatchUpPeriodSecs")?.unwrap_or(if force { 0 } else { 10 });
+    if freeze < patience {
+        let text = "stepdown period must be longer than secondaryCatchUpPeriodSecs";
+        return Err(Failure::bad_value(text));
+    }
+    Ok(StepDown { freeze: Duration::from_secs(freeze), patience: Duration::from_secs(patience), force })
 }

@@ -4,7 +4,7 @@
 //! MongoDB's protocol version 1: Raft with a log that is pulled, not pushed (Zhou and Mu, "Fault-Tolerant Replication
 //! with Pull-Based Consensus in MongoDB", NSDI 2021).
 
-use super::election::{Ballot, Race};
+use super::election::{Ballot, Leaving, Race};
 use super::event::{Input, Now, Output, Recovered, Vote, Write};
 use super::history::{History, Record};
 use super::message::{Answer, Facts, Message, Request, Standing};
@@ -87,6 +87,7 @@ pub struct Core {
     pub(super) peers: BTreeMap<Id, Peer>,
     /// When to run, if no primary is heard of before.
     pub(super) election_at: Duration,
+    pub(super) leaving: Option<Leaving>,
     /// After `replSetStepDown`, no candidate until then.
     pub(super) frozen_until: Duration,
     pub(super) ballots: Vec<Ballot>,
@@ -119,6 +120,7 @@ impl Core {
             synced: OpTime::default(),
             unsynced: VecDeque::new(),
             election_at: Duration::ZERO,
+            leaving: None,
             frozen_until: Duration::ZERO,
             ballots: Vec::new(),
             pull: Pull::default(),
@@ -187,7 +189,9 @@ impl Core {
 
     /// The term of a primary that accepts writes.
     pub fn primary(&self) -> Option<u64> {
-        matches!(self.role, Role::Primary { .. }).then_some(self.term)
+        // While it tries to step down, all writes fail: else nobody might ever catch up.
+        let is_leaving = self.leaving.is_some_and(|leaving| self.now.elapsed < leaving.until);
+        (matches!(self.role, Role::Primary { .. }) && !is_leaving).then_some(self.term)
     }
 
     /// The latest moment at which it wants an [`Input::Tick`].

@@ -4,7 +4,7 @@ use super::core::{Core, Peer, Role};
 use super::event::{Now, Output, Vote, Write};
 use super::message::{Answer, Request};
 use super::settings::Id;
-use crate::log::Refusal;
+use crate::log::{Refusal, StepDown};
 use crate::oplog::{Body, OpTime};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -31,6 +31,13 @@ pub(super) struct Ballot {
     pub last: OpTime,
     /// Answered when this is durable.
     pub ticket: u64,
+}
+
+/// An attempt to step down that waits for others to catch up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Leaving {
+    since: Duration,
+    pub until: Duration,
 }
 
 impl Core {
@@ -206,8 +213,10 @@ impl Core {
 
     pub(super) fn become_secondary(&mut self) {
         let was_elected = self.is_elected();
-        let waits = self.primary().is_some() && self.history.last() > self.committed;
+        let was_primary = matches!(self.role, Role::Primary { .. });
+        let waits = was_primary && self.history.last() > self.committed;
         self.role = Role::Secondary;
+        self.leaving = None;
         self.rearm_election();
         if was_elected {
             self.leader = None;
@@ -221,26 +230,43 @@ impl Core {
         self.say(Output::Changed);
     }
 
-    /// `replSetStepDown`: unless forced, only when a majority has all entries, and so one that can be elected. Then
-    /// it stays out of elections for a while.
-    pub fn step_down(&mut self, now: Now, force: bool) -> Result<(), Refusal> {
+    /// `replSetStepDown`: waits until a majority has all entries, and so one that can be elected; writes fail meanwhile.
+    /// Then it stays out of elections for a while, and tells one of them to run.
+    pub fn step_down(&mut self, now: Now, how: StepDown) -> Option<Result<(), Refusal>> {
         self.set_now(now);
-        if self.primary().is_none() {
-            return Err(Refusal::not_primary());
+        if !matches!(self.role, Role::Primary { .. }) {
+            return Some(Err(Refusal::not_primary()));
         }
-        let last = self.history.last();
-        let has_all =
-            |peer: &Peer| peer.up && peer.facts.as_ref().is_some_and(|f| f.last.max(peer.synced) >= last);
-        let caught_up: Vec<Id> =
-            self.peers.iter().filter(|(_, peer)| has_all(peer)).map(|(id, _)| *id).collect();
-        if !force && caught_up.len() + 1 < self.settings.majority() {
-            return Err(Refusal::new(262, "ExceededTimeLimit", "No electable secondaries caught up"));
+        let (now, until) = (self.now.elapsed, self.now.elapsed + how.patience);
+        let Leaving { since, until } = *self.leaving.get_or_insert(Leaving { since: now, until });
+        let caught_up = self.caught_up();
+        let is_safe = caught_up.len() + 1 >= self.settings.majority();
+        self.say(Output::Changed);
+        if !is_safe && now < until {
+            return None;
         }
-        self.frozen_until = self.now.elapsed + self.settings.freeze;
+        if !is_safe && !how.force {
+            self.leaving = None;
+            return Some(Err(Refusal::new(262, "ExceededTimeLimit", "No electable secondaries caught up")));
+        }
+        self.frozen_until = since + how.freeze;
         self.become_secondary();
         if let Some(heir) = caught_up.first() {
             self.call(*heir, Request::StepUp);
         }
-        Ok(())
+        Some(Ok(()))
+    }
+
+    pub fn give_up_step_down(&mut self) {
+        self.leaving = None;
+        self.say(Output::Changed);
+    }
+
+    /// The other members that have all entries.
+    fn caught_up(&self) -> Vec<Id> {
+        let last = self.history.last();
+        let has_all =
+            |peer: &Peer| peer.up && peer.facts.as_ref().is_some_and(|f| f.last.max(peer.synced) >= last);
+        self.peers.iter().filter(|(_, peer)| has_all(peer)).map(|(id, _)| *id).collect()
     }
 }

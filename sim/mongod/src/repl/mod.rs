@@ -24,12 +24,12 @@ pub mod witness;
 mod tests;
 
 pub use self::core::{Core, Identity};
+/// What answers the other members' commands.
+pub use crate::member::Internal;
 pub use driver::{Fatal, Machine, Replication};
 pub use event::{Input, Now, Output, Recovered, Vote, Write};
 pub use history::{History, Record};
 pub use host::{Host, StateMachine};
-/// What answers the other members' commands.
-pub use crate::member::Internal;
 pub use replica_log::ReplicaLog;
 pub use settings::{Faulty, Id, Settings};
 pub use witness::{Counts, Witness};

@@ -4,7 +4,7 @@ use super::core::Core;
 use super::event::Now;
 use super::message::Standing;
 use super::settings::Id;
-use crate::log::{Log, Refusal, Wait};
+use crate::log::{Log, Refusal, StepDown, Wait};
 use crate::oplog::{Body, Entry, OpTime};
 use bson::oid::ObjectId;
 use bson::{Bson, DateTime, Document, doc};
@@ -82,13 +82,16 @@ impl Log for ReplicaLog {
         self.0.core().status(now)
     }
 
-    /// Nothing waits here: while no other member has caught up, it is refused, and may be asked again within
-    /// `patience`.
-    fn step_down(&mut self, _patience: Duration, force: bool) -> Result<(), Refusal> {
+    fn step_down(&mut self, how: StepDown) -> Option<Result<(), Refusal>> {
         let now = self.0.now();
-        let done = self.0.core().step_down(now, force);
+        let done = self.0.core().step_down(now, how);
         self.0.wake.notify_one();
         done
+    }
+
+    fn give_up_step_down(&mut self) {
+        self.0.core().give_up_step_down();
+        self.0.wake.notify_one();
     }
 }
 

@@ -84,7 +84,7 @@ impl Core {
         if is_done {
             return Some(Ok(()));
         }
-        let is_over = wait.majority && self.primary().is_none();
+        let is_over = wait.majority && !matches!(self.role, Role::Primary { .. });
         is_over.then(|| Err(Refusal::stepped_down()))
     }
 }

@@ -25,8 +25,6 @@ pub struct Settings {
     pub long_poll: Duration,
     /// A call without an answer has failed after this; a fetch, so long after its wait.
     pub call_timeout: Duration,
-    /// How long a primary that was told to step down stays out of elections.
-    pub freeze: Duration,
     /// An answered fetch has at least one entry, and after that no more bytes than this.
     pub batch_bytes: usize,
     /// In so many of a hundred cases a member picks its source at random, even when the primary is in reach.
@@ -45,7 +43,6 @@ impl Settings {
             catch_up: Duration::from_secs(2),
             long_poll: Duration::from_millis(500),
             call_timeout: Duration::from_secs(1),
-            freeze: Duration::from_secs(10),
             batch_bytes: 4 << 20,
             chaining_percent: 20,
             faulty: Faulty::default(),

@@ -11,6 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -18,11 +19,27 @@ use tokio::time::timeout;
 /// Longer than anything here may take.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// The members' network: who is cut off reaches nobody and hears nobody, but drivers still reach it.
+/// Who can't do what among the members; drivers still reach all.
+#[derive(Debug, Default)]
+struct Cuts {
+    /// Reaches nobody, and hears nobody.
+    off: Option<Id>,
+    /// These get no entries; all else goes on.
+    starved: Vec<Id>,
+}
+
+impl Cuts {
+    fn cut(&self, from: Id, to: Option<Id>, is_fetch: bool) -> bool {
+        let is_off = self.off.is_some() && (self.off == Some(from) || self.off == to);
+        is_off || is_fetch && self.starved.contains(&from)
+    }
+}
+
+/// A member's way to the others.
 struct Cable {
     me: Id,
     settings: Arc<Settings>,
-    cut_off: watch::Receiver<Option<Id>>,
+    cuts: watch::Receiver<Cuts>,
 }
 
 #[async_trait::async_trait]
@@ -33,21 +50,34 @@ impl Net for Cable {
 
     async fn dial(&self, host: &str, port: u16) -> io::Result<BoxIo> {
         let to = self.settings.hosts.iter().position(|known| *known == format!("{host}:{port}"));
-        let me = self.me;
-        let is_cut = move |cut: &Option<Id>| cut.is_some() && (*cut == Some(me) || *cut == to);
-        let mut cut_off = self.cut_off.clone();
-        if is_cut(&cut_off.borrow_and_update()) {
+        if self.cuts.borrow().cut(self.me, to, false) {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
-        let (near, mut far) = tokio::io::duplex(1 << 16);
-        let mut io = TokioNet.dial(host, port).await?;
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = cut_off.wait_for(is_cut) => {}
-                _ = tokio::io::copy_bidirectional(&mut far, &mut io) => {}
-            }
-        });
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let io = TokioNet.dial(host, port).await?;
+        tokio::spawn(carry(far, io, self.cuts.clone(), (self.me, to)));
         Ok(Box::new(near))
+    }
+}
+
+/// Carries bytes until the connection is cut. Members fetch over connections that carry nothing else.
+async fn carry(
+    mut near: DuplexStream,
+    mut far: BoxIo,
+    mut cuts: watch::Receiver<Cuts>,
+    (from, to): (Id, Option<Id>),
+) -> io::Result<()> {
+    let mut first = [0; 1024];
+    let n = near.read(&mut first).await?;
+    let is_fetch = first.windows(10).any(|window| window == b"_replFetch");
+    let bytes = async {
+        far.write_all(&first[..n]).await?;
+        tokio::io::copy_bidirectional(&mut near, &mut far).await.map(drop)
+    };
+    tokio::select! {
+        biased;
+        _ = cuts.wait_for(|cuts| cuts.cut(from, to, is_fetch)) => Ok(()),
+        done = bytes => done,
     }
 }
 
@@ -61,7 +91,7 @@ pub struct Set {
     disks: Vec<SimDisk>,
     listeners: BTreeMap<Id, Box<dyn Listener>>,
     running: BTreeMap<Id, Running>,
-    cut_off: watch::Sender<Option<Id>>,
+    cuts: watch::Sender<Cuts>,
     pub witness: Witness,
 }
 
@@ -82,7 +112,7 @@ impl Set {
             disks: (0..3).map(|id| SimDisk::new(Arc::new(SeededEntropy::new(id)))).collect(),
             listeners,
             running: BTreeMap::new(),
-            cut_off: watch::Sender::new(None),
+            cuts: watch::Sender::new(Cuts::default()),
             witness: Witness::default(),
         };
         for id in 0..3 {
@@ -100,8 +130,7 @@ impl Set {
             entropy: Arc::new(SeededEntropy::new(77 + id as u64)),
             witness: self.witness.clone(),
         };
-        let cable =
-            Cable { me: id, settings: self.settings.clone(), cut_off: self.cut_off.subscribe() };
+        let cable = Cable { me: id, settings: self.settings.clone(), cuts: self.cuts.subscribe() };
         let disk = Arc::new(self.disks[id].clone());
         let machine = Machine { net: Arc::new(cable), disk, clock: Arc::new(SystemClock) };
         let replica = Replica::recover(identity, machine, 60).await.unwrap();
@@ -123,7 +152,12 @@ impl Set {
 
     /// Cuts the member off from the others, not from drivers; `None` ends that.
     pub fn cut_off(&self, id: impl Into<Option<Id>>) {
-        self.cut_off.send_replace(id.into());
+        self.cuts.send_modify(|cuts| cuts.off = id.into());
+    }
+
+    /// These get no entries any more, others again.
+    pub fn starve(&self, members: &[Id]) {
+        self.cuts.send_modify(|cuts| cuts.starved = members.to_vec());
     }
 
     pub fn member(&self, id: Id) -> &Arc<Member> {
@@ -168,7 +202,8 @@ impl Set {
     }
 
     pub async fn client(&self) -> Client {
-        let uri = format!("mongodb://{}/?replicaSet=sim&heartbeatFrequencyMS=500", self.settings.hosts.join(","));
+        let uri =
+            format!("mongodb://{}/?replicaSet=sim&heartbeatFrequencyMS=500", self.settings.hosts.join(","));
         Client::with_uri_str(uri).await.unwrap()
     }
 

@@ -5,11 +5,10 @@ mod retries;
 mod transactions;
 
 use super::{Answer, Engine, Turn, Unsettled};
-use crate::log::{Log, Refusal, Wait};
+use crate::log::{Log, Refusal, StepDown, Wait};
 use crate::oplog::{Body, Entry, OpTime};
 use bson::spec::BinarySubtype;
 use bson::{Binary, Bson, Document, doc};
-use std::time::Duration;
 
 /// A log whose commit point and role are what a test says.
 #[derive(Default)]
@@ -48,10 +47,11 @@ impl Log for TestLog {
     fn status(&self) -> Document {
         Document::new()
     }
-    fn step_down(&mut self, _: Duration, _: bool) -> Result<(), Refusal> {
+    fn step_down(&mut self, _: StepDown) -> Option<Result<(), Refusal>> {
         self.term = None;
-        Ok(())
+        Some(Ok(()))
     }
+    fn give_up_step_down(&mut self) {}
 }
 
 /// A member that has only its engine.

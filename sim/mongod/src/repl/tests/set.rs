@@ -1,7 +1,7 @@
 //! Whole members, with driver, journal and connections, over pipes and in paused time.
 
 use crate::disk::{DiskFaults, PowerCut, SimDisk};
-use crate::log::{Log, Wait};
+use crate::log::{Log, StepDown, Wait};
 use crate::oplog::{Body, Entry, Op, OpTime};
 use crate::repl::driver::{Fatal, Machine, Replication};
 use crate::repl::host::{Host, StateMachine};
@@ -333,9 +333,9 @@ async fn a_step_down_hands_over_at_once() {
     }
     let before = Instant::now();
     let log = &mut set.running.get_mut(&old).unwrap().log;
-    let done = log.step_down(Duration::ZERO, false);
-    assert_eq!(done, Ok(()), "{}", log.status());
-    assert_eq!(log.step_down(Duration::ZERO, true).unwrap_err().code, 10107);
+    let how = StepDown { freeze: Duration::from_secs(5), patience: Duration::ZERO, force: false };
+    assert_eq!(log.step_down(how), Some(Ok(())), "{}", log.status());
+    assert_eq!(log.step_down(how).unwrap().unwrap_err().code, 10107);
     let others: Vec<Id> = (0..3).filter(|id| *id != old).collect();
     let new = set.primary_of(&others).await;
     assert!(before.elapsed() < set.settings.election_timeout, "{:?}", before.elapsed());

@@ -2,7 +2,7 @@
 
 use super::faults::{Dice, Faults};
 use super::member::{Member, Waiting};
-use crate::log::Wait;
+use crate::log::{StepDown, Wait};
 use crate::oplog::{Body, Entry, Op};
 use crate::repl::event::{Input, Output, Write};
 use crate::repl::history::Record;
@@ -77,7 +77,7 @@ impl World {
         // Not the dice that the faults were drawn with.
         let dice = Dice::new(!seed);
         let hosts = (0..faults.members).map(|id| format!("m{id}:27017")).collect();
-        let mut settings = Settings { faulty, freeze: Duration::from_secs(3), ..Settings::new("rs", hosts) };
+        let mut settings = Settings { faulty, ..Settings::new("rs", hosts) };
         if faults.small_batches {
             settings.batch_bytes = 200;
         }
@@ -193,7 +193,12 @@ impl World {
         if self.dice.chance(self.faults.step_down) {
             let now = self.members[any].now(self.now);
             if let Some(core) = &mut self.members[any].core {
-                let _ = core.step_down(now, self.numbered.is_multiple_of(2));
+                let how = StepDown {
+                    freeze: Duration::from_secs(3),
+                    patience: Duration::from_millis(self.numbered % 3 * 300),
+                    force: self.numbered.is_multiple_of(2),
+                };
+                let _ = core.step_down(now, how);
             }
             self.carry_out(any);
         }
