@@ -1,6 +1,7 @@
 //! The world as a whole: its hosts, and what can be done to them between two steps of time.
 
 use super::hosts::{Ground, Host, MONGO_PORT, MemberHost, NodeHost};
+use super::redis;
 use super::swarm::Swarm;
 use crate::HostClock;
 use crate::node::Cluster;
@@ -21,6 +22,7 @@ pub struct Stage {
     pub members: Vec<MemberHost>,
     pub nodes: Vec<NodeHost>,
     pub redis: Vec<Handle>,
+    sentinels: Vec<Handle>,
     pub witness: Witness,
     pub cluster: Arc<Cluster>,
     /// What was done, for the story of the run.
@@ -56,7 +58,7 @@ impl Stage {
         let members = (0..swarm.members).map(|me| MemberHost::new(me, &settings, &witness, ground)).collect();
         let cluster = Arc::new(Cluster {
             mongodb_uri: uri,
-            redis_url: None,
+            redis_url: Some(redis::url()),
             proxy_from: None,
             unsafe_early_commit: controls.unsafe_early_commit,
         });
@@ -67,6 +69,7 @@ impl Stage {
             members,
             nodes,
             redis: Vec::new(),
+            sentinels: Vec::new(),
             witness,
             cluster: cluster.clone(),
             story: Vec::new(),
@@ -86,6 +89,16 @@ impl Stage {
         for node in self.nodes.clone() {
             self.clocks.insert(node.host.name.clone(), node.host.clock.clone());
             self.sim.host(node.host.name.clone(), move || node.clone().run());
+        }
+        for server in redis::servers(&self.ground) {
+            self.clocks.insert(server.host.name.clone(), server.host.clock.clone());
+            self.redis.push(server.handle.clone());
+            self.sim.host(server.host.name.clone(), move || server.clone().run());
+        }
+        // Sentinels don't look at the time of day.
+        for sentinel in redis::sentinels(&self.ground) {
+            self.sentinels.push(sentinel.handle.clone());
+            self.sim.host(sentinel.host.name.clone(), move || sentinel.clone().run());
         }
     }
 
@@ -112,13 +125,19 @@ impl Stage {
         (0..self.redis.len()).map(|n| format!("r{n}")).collect()
     }
 
+    /// What Redis was asked and is not simulated: a run in which there is any proves nothing.
+    pub fn refused(&self) -> Vec<String> {
+        let refused = self.redis.iter().chain(&self.sentinels).flat_map(Handle::refused);
+        refused.map(|what| format!("the simulated Redis does not know what it was asked: {what}")).collect()
+    }
+
     pub fn clock_names(&self) -> Vec<String> {
         self.clocks.keys().cloned().collect()
     }
 
     /// Hosts whose links can fail: all but the clients', whose side of the balancer is as good.
     pub fn linked_names(&self) -> Vec<String> {
-        [self.member_names(), self.node_names()].concat()
+        [self.member_names(), self.node_names(), self.redis_names()].concat()
     }
 
     /// The member that was elected last, of those that believe to be the primary.
