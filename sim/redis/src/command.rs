@@ -232,6 +232,7 @@ impl Call<'_> {
         };
         if master != self.state.master {
             self.state.master.clone_from(&master);
+            self.state.backlog |= master.is_some();
             self.state.link_up = false;
             // Its replicas have to copy anew: this server's past is another's from now on.
             self.state.end(|_, client| client.replica.is_some());
@@ -253,6 +254,7 @@ impl Call<'_> {
         if self.state.master.is_some() && !self.state.link_up {
             return vec![error("NOMASTERLINK Can't SYNC while not connected with my master")];
         }
+        self.state.backlog = true;
         let (id, offset) = (self.session.id, self.state.offset);
         let bytes = full_copy(&self.state.run_id, offset, self.state.snapshot());
         self.state.send(id, None, bytes);

@@ -32,13 +32,14 @@ pub fn info(state: &State, at: &Address) -> String {
 /// <https://redis.io/docs/latest/commands/role/>
 pub fn role(state: &State) -> Reply {
     let offset = Reply::Int(state.offset as i64);
+    let copied = if state.link_up { offset.clone() } else { Reply::Int(-1) };
     match &state.master {
         Some(master) => Reply::Array(vec![
             Reply::bulk("slave"),
             Reply::bulk(&master.host),
             Reply::Int(master.port.into()),
             Reply::bulk(if state.link_up { "connected" } else { "connect" }),
-            offset,
+            copied,
         ]),
         None => {
             let replica = |replica: &crate::state::Replica| {

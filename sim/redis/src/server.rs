@@ -104,7 +104,10 @@ async fn ping(shared: &Shared) {
         let mut state = shared.state();
         if state.master.is_none() {
             state.expire(shared.options.clock.now(), lag);
-            state.propagate(&[b"PING"], lag);
+            // Nobody is pinged who isn't there, and the stream stands still.
+            if state.replicas().next().is_some() {
+                state.propagate(&[b"PING"], lag);
+            }
         }
     }
 }

@@ -30,6 +30,9 @@ pub struct State {
     pub link_up: bool,
     /// Bytes of the replication stream so far.
     pub offset: u64,
+    /// Whether there is a stream: it begins with the first replica, or with being one
+    /// (<https://redis.io/docs/latest/commands/role/>: a master that nobody has followed stands at 0).
+    pub backlog: bool,
     pub run_id: String,
     clients: BTreeMap<ClientId, Client>,
     next_client: ClientId,
@@ -60,9 +63,10 @@ impl State {
     pub fn new(run_id: String, master: Option<Address>) -> Self {
         State {
             data: Data::default(),
-            master,
             link_up: false,
             offset: 0,
+            backlog: master.is_some(),
+            master,
             run_id,
             clients: BTreeMap::new(),
             next_client: 1,
@@ -147,6 +151,9 @@ impl State {
 
     /// Adds to the stream that replicas copy: commands that have the effect of what was done.
     pub fn propagate(&mut self, words: &[&[u8]], lag: Duration) {
+        if !self.backlog {
+            return;
+        }
         let bytes = command(words);
         self.offset += bytes.len() as u64;
         let due = (!lag.is_zero()).then(|| Instant::now() + lag);

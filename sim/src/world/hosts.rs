@@ -17,7 +17,7 @@ pub const MONGO_PORT: u16 = 27017;
 /// `transactionLifetimeLimitSeconds` as deploy/mongodb/mongod.conf has it.
 const LIFETIME_SECS: u32 = 10;
 /// How long a supervisor waits before it starts again what has died by itself.
-const RESTART: Duration = Duration::from_secs(1);
+pub const RESTART: Duration = Duration::from_secs(1);
 
 /// What all hosts have in common.
 #[derive(Clone)]
@@ -46,8 +46,12 @@ impl Host {
         Host { name, clock: HostClock::default(), boots: Arc::default(), ground: ground.clone() }
     }
 
+    pub fn net(&self) -> Arc<dyn Net> {
+        self.ground.net()
+    }
+
     /// Randomness of one life of its process.
-    fn entropy(&self) -> Arc<dyn Entropy> {
+    pub fn entropy(&self) -> Arc<dyn Entropy> {
         let life = self.boots.fetch_add(1, Ordering::Relaxed);
         Arc::new(HostEntropy::new(self.ground.seed, &format!("{}/{life}", self.name)))
     }

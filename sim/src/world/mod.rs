@@ -6,6 +6,7 @@
 
 mod faults;
 mod hosts;
+mod redis;
 mod stage;
 mod swarm;
 

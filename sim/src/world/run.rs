@@ -215,7 +215,7 @@ impl<'a> Run<'a> {
             healing: HEARD,
             retention: None,
             audit: self.audit.borrow().clone(),
-            inside: self.stage.witness.check(),
+            inside: [self.stage.witness.check(), self.stage.refused()].concat(),
             liveness: self.liveness,
         };
         Report {

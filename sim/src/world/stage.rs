@@ -1,10 +1,12 @@
 //! The world as a whole: its hosts, and what can be done to them between two steps of time.
 
 use super::hosts::{Ground, Host, MONGO_PORT, MemberHost, NodeHost};
+use super::redis;
 use super::swarm::Swarm;
 use crate::HostClock;
 use crate::node::Cluster;
 use gadwall_sim_mongod::disk::PowerCut;
+use gadwall_sim_mongod::Member;
 use gadwall_sim_mongod::repl::{Faulty, Settings, Witness};
 use gadwall_sim_redis::Handle;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +23,7 @@ pub struct Stage {
     pub members: Vec<MemberHost>,
     pub nodes: Vec<NodeHost>,
     pub redis: Vec<Handle>,
+    sentinels: Vec<Handle>,
     pub witness: Witness,
     pub cluster: Arc<Cluster>,
     /// What was done, for the story of the run.
@@ -38,7 +41,7 @@ pub struct Controls {
 }
 
 impl Stage {
-    /// Members and nodes.
+    /// All of it.
     pub fn build(ground: &Ground, swarm: &Swarm, controls: Controls) -> Self {
         let mut stage = Self::of_members(ground, swarm, controls);
         let cluster = stage.cluster.clone();
@@ -47,6 +50,16 @@ impl Stage {
         for node in stage.nodes.clone() {
             stage.clocks.insert(node.host.name.clone(), node.host.clock.clone());
             stage.sim.host(node.host.name.clone(), move || node.clone().run());
+        }
+        for server in redis::servers(ground) {
+            stage.clocks.insert(server.host.name.clone(), server.host.clock.clone());
+            stage.redis.push(server.handle.clone());
+            stage.sim.host(server.host.name.clone(), move || server.clone().run());
+        }
+        // Sentinels don't look at the time of day.
+        for sentinel in redis::sentinels(ground) {
+            stage.sentinels.push(sentinel.handle.clone());
+            stage.sim.host(sentinel.host.name.clone(), move || sentinel.clone().run());
         }
         stage
     }
@@ -70,7 +83,7 @@ impl Stage {
         let members = (0..swarm.members).map(|me| MemberHost::new(me, &settings, &witness, ground)).collect();
         let cluster = Arc::new(Cluster {
             mongodb_uri: uri,
-            redis_url: None,
+            redis_url: Some(redis::url()),
             proxy_from: None,
             unsafe_early_commit: controls.unsafe_early_commit,
         });
@@ -79,6 +92,7 @@ impl Stage {
             members,
             nodes: Vec::new(),
             redis: Vec::new(),
+            sentinels: Vec::new(),
             witness,
             cluster,
             story: Vec::new(),
@@ -117,13 +131,19 @@ impl Stage {
         (0..self.redis.len()).map(|n| format!("r{n}")).collect()
     }
 
+    /// What Redis was asked and is not simulated: a run in which there is any proves nothing.
+    pub fn refused(&self) -> Vec<String> {
+        let refused = self.redis.iter().chain(&self.sentinels).flat_map(Handle::refused);
+        refused.map(|what| format!("the simulated Redis does not know what it was asked: {what}")).collect()
+    }
+
     pub fn clock_names(&self) -> Vec<String> {
         self.clocks.keys().cloned().collect()
     }
 
     /// Hosts whose links can fail: all but the clients', whose side of the balancer is as good.
     pub fn linked_names(&self) -> Vec<String> {
-        [self.member_names(), self.node_names()].concat()
+        [self.member_names(), self.node_names(), self.redis_names()].concat()
     }
 
     /// The member that was elected last, of those that believe to be the primary.
@@ -219,5 +239,14 @@ impl Stage {
         for host in std::mem::take(&mut self.down) {
             self.sim.bounce(host);
         }
+    }
+
+    /// Whether all members live and have the same, all of it committed.
+    pub fn members_agree(&self) -> bool {
+        let inside: Option<Vec<_>> = self.members.iter().map(MemberHost::inside).collect();
+        let Some(inside) = inside else { return false };
+        let standing = |member: &Arc<Member>| member.with(|_, log| (log.last(), log.committed()));
+        let first = standing(&inside[0]);
+        first.0 == first.1 && inside.iter().all(|member| standing(member) == first)
     }
 }

@@ -61,6 +61,7 @@ fn answer(shared: &Shared, words: &Words) -> Reply {
             Reply::Array(vec![Reply::bulk(host), Reply::bulk(port.to_string())])
         }
         ("SENTINEL", "get-master-addr-by-name", [_]) => Reply::NilArray,
+        ("SENTINEL", "master", [name]) if *name == shared.options.name => master(shared),
         ("SENTINEL", "is-master-down-by-addr", [host, port, epoch, id]) => {
             let address = Address::from_words(host.as_bytes(), port.as_bytes());
             match (address, epoch.parse()) {
@@ -77,6 +78,21 @@ fn answer(shared: &Shared, words: &Words) -> Reply {
             Reply::Error(format!("ERR unknown command '{}': it is not simulated", text.join(" ")))
         }
     }
+}
+
+/// What is known of the master, as the real one names it, without what nobody asks for.
+fn master(shared: &Shared) -> Reply {
+    let state = shared.state();
+    let Address { host, port } = &state.kept.master;
+    let fields = [
+        ("name", shared.options.name.clone()),
+        ("ip", host.clone()),
+        ("port", port.to_string()),
+        ("num-slaves", state.kept.replicas.len().to_string()),
+        ("num-other-sentinels", shared.options.others.len().to_string()),
+        ("quorum", shared.options.quorum.to_string()),
+    ];
+    Reply::Array(fields.iter().flat_map(|(name, value)| [Reply::bulk(name), Reply::bulk(value)]).collect())
 }
 
 fn opinion(shared: &Shared, master: &Address, epoch: u64, id: &str) -> Opinion {

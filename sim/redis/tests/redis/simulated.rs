@@ -1,10 +1,11 @@
 //! Simulated servers and Sentinels on loopback ports.
 
-use crate::redis_servers::{free_port, until};
+use crate::redis_servers::{free_port, say, until};
 use crate::redis_suite::{Cluster as AnyCluster, Redis};
 use gadwall::net::TokioNet;
 use gadwall_sim_redis::{Address, ConfigFile, Handle, SentinelFile, SentinelOptions, ServerOptions};
 use gadwall_storage::{Entropy, SeededEntropy, SystemClock};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -135,6 +136,10 @@ impl AnyCluster for Cluster {
                 break started;
             }
         };
+        for sentinel in &sentinels {
+            // A master that dies before it has named its replicas has no successor.
+            until("the sentinels to know the replica", async || knows_a_replica(sentinel, name).await).await;
+        }
         Cluster { master, replica, sentinels, tasks }
     }
 
@@ -150,6 +155,12 @@ impl AnyCluster for Cluster {
         let all: Vec<_> = self.sentinels.iter().map(|s| s.address.to_string()).collect();
         format!("redis+sentinel://{}/{name}", all.join(","))
     }
+}
+
+async fn knows_a_replica(sentinel: &SentinelOptions, name: &str) -> Option<()> {
+    let url = format!("redis://{}", sentinel.address);
+    let master: BTreeMap<String, String> = say(&url, &format!("SENTINEL master {name}")).await?;
+    (master["num-slaves"] == "1").then_some(())
 }
 
 /// Three of them; none when a port was taken.
