@@ -10,6 +10,7 @@ mod net;
 mod node;
 pub mod seed;
 mod trace;
+pub mod workload;
 
 pub use clock::HostClock;
 pub use net::TurmoilNet;
