@@ -175,6 +175,16 @@ impl Client {
         self.shared.stop.is_cancelled()
     }
 
+    /// Notes the end of a session.
+    pub fn ended(&self, how: Result<(), Fault>) {
+        self.note(What::Lost {
+            why: match how {
+                Ok(()) => GOODBYE.into(),
+                Err(fault) => format!("{fault:?}"),
+            },
+        });
+    }
+
     pub fn note(&self, what: What) {
         self.shared.history.record(Event { at: now(), client: self.id, session: self.session, what });
     }

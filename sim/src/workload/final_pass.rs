@@ -40,7 +40,11 @@ impl Looker {
         let mut last = String::new();
         for _ in 0..TRIES {
             let looked = match look {
-                Look::Imap => self.mailboxes(login).await,
+                Look::Imap => {
+                    let ended = self.mailboxes(login).await;
+                    self.client.ended(ended.clone());
+                    ended
+                }
                 Look::Pop3 => self.maildrop(login).await,
                 Look::Http => http::list(&mut self.client, login, "INBOX").await.map(|_| ()),
             };
