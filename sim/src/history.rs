@@ -19,6 +19,9 @@ pub type Uid = u32;
 pub type UidValidity = u32;
 pub type ModSeq = u64;
 
+/// Why a session was lost that its client ended of its own accord.
+pub const GOODBYE: &str = "ended by the client";
+
 /// One attempt to get a mail in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attempt {

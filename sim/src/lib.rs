@@ -2,6 +2,7 @@
 //!
 //! So far one node on the memory store; docs/ARCHITECTURE.md, "Net and Env", says what makes it possible.
 
+pub mod campaign;
 pub mod check;
 pub mod clients;
 mod clock;
@@ -10,6 +11,7 @@ mod net;
 mod node;
 pub mod seed;
 mod trace;
+pub mod workload;
 pub mod world;
 
 pub use clock::HostClock;

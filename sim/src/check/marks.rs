@@ -33,7 +33,7 @@ pub fn marks(events: &[Event], facts: &Facts) -> BTreeMap<String, u64> {
     for event in events {
         match &event.what {
             What::Connected { .. } => add("session".into(), 1),
-            What::Lost { .. } => add("session lost".into(), 1),
+            What::Lost { why } if why != GOODBYE => add("session lost".into(), 1),
             What::Saw(sight) => add(format!("saw {}", sight_name(sight)), 1),
             _ => {}
         }

@@ -27,6 +27,25 @@ pub struct Shared {
     pub patience: Duration,
 }
 
+/// How long one answer may take by default: longer than a server needs to find out that its database does not answer.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+impl Shared {
+    /// What clients of a run of this seed share. They know no accounts yet.
+    pub fn new(seed: u64, history: History, net: Arc<dyn Net>, stop: CancellationToken) -> Self {
+        Self {
+            history,
+            net,
+            mails: Mails { seed },
+            book: Book::default(),
+            keys: Keys::default(),
+            acks: Acks::default(),
+            stop,
+            patience: PATIENCE,
+        }
+    }
+}
+
 /// When attempts to get a mail in were acknowledged. All clones are one record.
 #[derive(Clone, Default)]
 pub struct Acks(Arc<Mutex<BTreeMap<Attempt, Duration>>>);
@@ -154,6 +173,16 @@ impl Client {
 
     pub fn stopping(&self) -> bool {
         self.shared.stop.is_cancelled()
+    }
+
+    /// Notes the end of a session.
+    pub fn ended(&self, how: Result<(), Fault>) {
+        self.note(What::Lost {
+            why: match how {
+                Ok(()) => GOODBYE.into(),
+                Err(fault) => format!("{fault:?}"),
+            },
+        });
     }
 
     pub fn note(&self, what: What) {

@@ -4,13 +4,18 @@
 //! come right in time: that is what "available again" means. In the end every node is asked for everything, and the
 //! machines are looked into.
 
+mod control;
 mod faults;
 mod hosts;
 mod redis;
+mod report;
+mod run;
 mod stage;
 mod swarm;
 
+pub use control::Control;
 pub use faults::Faults;
 pub use hosts::Ground;
+pub use run::{Plan, Report, run};
 pub use stage::{Controls, NODES, Stage};
 pub use swarm::{Kind, Swarm};

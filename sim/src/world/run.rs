@@ -6,12 +6,12 @@ use super::stage::{Controls, Stage};
 use super::swarm::{Kind, Swarm};
 use crate::check::{self, Facts, Finding};
 use crate::clients::Shared;
-use crate::history::{Event, History};
+use crate::history::{ClientId, Event, History};
 use crate::seed::{HostEntropy, stream};
-use crate::workload::Workload;
+use crate::workload::{self, Workload};
 use crate::{HostClock, Trace};
 use gadwall_sim_mongod::repl::Counts;
-use gadwall_storage::MailStore;
+use gadwall_storage::Maintenance;
 use gadwall_storage::mongo::MongoStore;
 use rand::seq::SliceRandom;
 use std::collections::BTreeMap;
@@ -97,6 +97,7 @@ struct Run<'a> {
     stand: watch::Receiver<Stand>,
     look: watch::Sender<bool>,
     audit: watch::Receiver<Vec<String>>,
+    late: watch::Receiver<Vec<ClientId>>,
     quiet_from: Option<Duration>,
     liveness: Vec<String>,
 }
@@ -106,20 +107,21 @@ impl<'a> Run<'a> {
         let (stand, heard) = watch::channel(Stand::Beginning);
         let (look, looks) = watch::channel(false);
         let (audit, audited) = watch::channel(Vec::new());
+        let (late, were_late) = watch::channel(Vec::new());
         let stop = CancellationToken::new();
         let history = History::default();
         let shared = Shared::new(plan.seed, history.clone(), ground.net(), stop.clone());
-        let workload = Workload::draw(plan.seed);
+        let workload = Workload::draw(plan.seed, &workload::Plan::default());
         let nodes = stage.node_names();
         let (cluster, seed) = (stage.cluster.clone(), plan.seed);
         stage.sim.client("clients", async move {
             workload.prepare(&shared, &nodes).await;
             stand.send_replace(Stand::Working);
-            workload.run(&shared, "lb").await;
+            late.send_replace(workload.run(shared.clone(), "n0").await);
             stand.send_replace(Stand::Ended);
             let mut looks = looks;
             looks.wait_for(|look| *look).await?;
-            workload.final_pass(&shared, &nodes).await;
+            workload.final_pass(shared, &nodes).await;
             let entropy = Arc::new(HostEntropy::new(seed, "audit"));
             let store = MongoStore::open(cluster.options(Arc::new(HostClock::default()), entropy)).await?;
             audit.send_replace(store.audit().await?);
@@ -135,6 +137,7 @@ impl<'a> Run<'a> {
             stand: heard,
             look,
             audit: audited,
+            late: were_late,
             quiet_from: None,
             liveness: Vec::new(),
         }
@@ -208,8 +211,10 @@ impl<'a> Run<'a> {
         members
     }
 
-    fn report(self, struck: BTreeMap<Kind, u64>) -> Report {
-        let events = self.history.take();
+    fn report(mut self, struck: BTreeMap<Kind, u64>) -> Report {
+        let events = self.history.events();
+        let late = self.late.borrow().clone();
+        self.liveness.extend(late.iter().map(|id| format!("client {id} did not end what it had begun")));
         let facts = Facts {
             quiet_from: self.quiet_from,
             healing: HEARD,

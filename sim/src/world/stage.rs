@@ -7,6 +7,7 @@ use crate::HostClock;
 use crate::node::Cluster;
 use gadwall_sim_mongod::disk::PowerCut;
 use gadwall_sim_mongod::Member;
+use gadwall_sim_mongod::log::StepDown;
 use gadwall_sim_mongod::repl::{Faulty, Settings, Witness};
 use gadwall_sim_redis::Handle;
 use std::collections::{BTreeMap, BTreeSet};
@@ -187,13 +188,14 @@ impl Stage {
         self.clocks[host].set_off(off_ms);
     }
 
-    /// As `rs.stepDown()` does.
+    /// As `rs.stepDown(10, 0)` does with `force`: it doesn't wait for anybody to catch up.
     pub fn step_down(&mut self) {
         let Some(primary) = self.primary() else { return };
         self.note(&format!("m{primary} is told to step down"));
         if let Some(member) = self.members[primary].inside() {
-            // It may refuse, as the real one does while nobody has caught up.
-            let _ = member.with(|_, log| log.step_down(Duration::from_secs(10), false));
+            let how = StepDown { freeze: Duration::from_secs(10), patience: Duration::ZERO, force: true };
+            // It may refuse: it may be none any more.
+            let _ = member.with(|_, log| log.step_down(how));
         }
     }
 

@@ -19,9 +19,8 @@ pub struct Idler {
 impl Idler {
     pub async fn run(mut self) {
         while self.client.think(Duration::from_secs(1)).await {
-            if let Err(fault) = self.session().await {
-                self.client.note(What::Lost { why: format!("{fault:?}") });
-            }
+            let ended = self.session().await;
+            self.client.ended(ended);
         }
     }
 

@@ -106,7 +106,8 @@ impl Session {
         Ok(found.unwrap_or_default())
     }
 
-    /// Records what was told unasked; new messages, of which only the number is known, are looked at first.
+    /// Records what was told unasked; new messages, of which only the number is known, are looked at first, and are
+    /// then among what has changed.
     pub async fn take_news(&mut self, client: &mut Client) -> Result<News, Fault> {
         let mut new = Vec::new();
         if let Some((first, last)) = self.news.new.take().filter(|_| !self.news.closed) {
@@ -126,7 +127,7 @@ impl Session {
             self.note_changed(others.into_iter(), |_| true);
             new = answers.into_iter().map(|(uid, item)| seen(client, uid, item, Depth::Token)).collect();
         }
-        let news = std::mem::take(&mut self.news);
+        let mut news = std::mem::take(&mut self.news);
         // What came while those were looked at is told next time.
         self.news.new = news.new;
         self.news.closed = news.closed;
@@ -149,6 +150,7 @@ impl Session {
                 gone: news.gone.clone(),
             });
         }
+        news.changed.extend(new);
         Ok(news)
     }
 

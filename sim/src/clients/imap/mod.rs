@@ -11,6 +11,7 @@ mod view;
 mod writer;
 
 pub use idler::Idler;
+pub use listing::{Depth, Listing};
 pub use reader::Reader;
 pub use resync::{Means, Resynchroniser};
 pub use session::{Selected, Session};

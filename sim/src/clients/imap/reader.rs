@@ -17,9 +17,8 @@ pub struct Reader {
 impl Reader {
     pub async fn run(mut self) {
         while self.client.think(self.pace).await {
-            if let Err(fault) = self.session().await {
-                self.client.note(What::Lost { why: format!("{fault:?}") });
-            }
+            let ended = self.session().await;
+            self.client.ended(ended);
         }
     }
 

@@ -44,9 +44,8 @@ impl Resynchroniser {
 
     pub async fn run(mut self) {
         while self.client.think(self.pace).await {
-            if let Err(fault) = self.session().await {
-                self.client.note(What::Lost { why: format!("{fault:?}") });
-            }
+            let ended = self.session().await;
+            self.client.ended(ended);
         }
     }
 
@@ -79,7 +78,11 @@ impl Resynchroniser {
 
     /// A mailbox that is new to the client.
     async fn begin(&mut self, session: &mut Session, selected: &Selected) -> Result<(), Fault> {
-        let Listing { messages, .. } = session.fetch_all(&mut self.client, selected, Depth::Token).await?;
+        let Listing { messages, still } = session.fetch_all(&mut self.client, selected, Depth::Token).await?;
+        if !still {
+            // What went since SELECT would be missing from the copy, and nobody would tell of it.
+            return session.take_news(&mut self.client).await.map(|_| ());
+        }
         self.kept = Kept { validity: selected.place.validity, modseq: selected.highest_modseq, messages };
         let news = session.take_news(&mut self.client).await?;
         self.learn(&news);
@@ -90,6 +93,11 @@ impl Resynchroniser {
     async fn catch_up(&mut self, session: &mut Session, selected: &Selected) -> Result<(), Fault> {
         let changed = session.changed_since(&mut self.client, self.kept.modseq).await?;
         let there: BTreeSet<Uid> = session.search_all(&mut self.client).await?.into_iter().collect();
+        if !session.news.gone.is_empty() || session.news.gone_unknown > 0 {
+            // Some went after SELECT, and which of the missing ones these are can't be told: next time.
+            session.take_news(&mut self.client).await?;
+            return Ok(());
+        }
         let gone: Vec<Uid> = self.kept.messages.keys().copied().filter(|uid| !there.contains(uid)).collect();
         let changed: Vec<Shown> = changed.into_values().collect();
         self.resynchronised(selected, changed, gone);
@@ -107,10 +115,7 @@ impl Resynchroniser {
 
     fn assume(&mut self, session: &mut Session) {
         let uids: Vec<Uid> = self.kept.messages.keys().copied().collect();
-        // What came or went since SELECT is in the news, and not in the copy yet.
-        if session.news.is_empty()
-            && let Err(rule) = session.view.assume(&uids)
-        {
+        if let Err(rule) = session.view.assume(&uids, &session.news) {
             self.client.violated(rule);
         }
     }
@@ -169,21 +174,20 @@ impl Resynchroniser {
     /// Stays for a while, and hears of changes.
     async fn stay(&mut self, session: &mut Session) -> Result<(), Fault> {
         while self.client.rng.random_bool(0.6) && self.client.think(self.pace).await {
-            session.noop(&mut self.client).await?;
+            let news = session.noop(&mut self.client).await?;
+            self.learn(&news);
             if session.news.closed {
                 break;
             }
         }
-        // The copy stays as old as SELECT's modseq: what the session heard is asked for again, and no worse for it.
         Ok(())
     }
 
+    /// Takes in what is new. What is gone stays in the copy: the copy's modseq is that of SELECT, so the next
+    /// resynchronisation has to tell of it again.
     fn learn(&mut self, news: &News) {
         for shown in &news.changed {
             self.keep(shown);
-        }
-        for uid in &news.gone {
-            self.kept.messages.remove(uid);
         }
     }
 

@@ -160,6 +160,7 @@ impl Session {
         let since = now();
         client.note(What::Asked);
         let answer = self.command(client, "LIST \"\" \"*\"").await?;
+        self.note_changed(answer.data.iter(), |_| true);
         let names = answer.data.into_iter().filter_map(|data| match data {
             Data::List(name) => Some(name),
             _ => None,
@@ -173,6 +174,7 @@ impl Session {
         client.note(What::Asked);
         let items = "MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ";
         let answer = self.command(client, &format!("STATUS \"{mailbox}\" ({items})")).await?;
+        self.note_changed(answer.data.iter(), |_| true);
         let counts = answer.data.iter().find_map(|data| match data {
             Data::MailboxStatus(name, counts) if name == mailbox => Some(counts),
             _ => None,
@@ -194,12 +196,13 @@ impl Session {
     }
 
     /// Asks whether there is news, and records all of it.
-    pub async fn noop(&mut self, client: &mut Client) -> Result<(), Fault> {
+    pub async fn noop(&mut self, client: &mut Client) -> Result<News, Fault> {
         client.note(What::Asked);
-        self.command(client, "NOOP").await?;
-        self.take_news(client).await?;
+        let answer = self.command(client, "NOOP").await?;
+        self.note_changed(answer.data.iter(), |_| true);
+        let news = self.take_news(client).await?;
         client.note(What::Polled);
-        Ok(())
+        Ok(news)
     }
 
     /// IDLE, until something was told, time is up, or the run is to stop. Whether something was told.

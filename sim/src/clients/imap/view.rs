@@ -35,16 +35,21 @@ impl View {
         self.uids.len() as u32
     }
 
-    /// Takes over the UIDs that a client kept from an earlier session and has brought up to date.
-    pub fn assume(&mut self, uids: &[Uid]) -> Result<(), String> {
-        if uids.len() != self.uids.len() {
+    /// Takes over the UIDs that a client kept from an earlier session and has brought up to date; it does not know of
+    /// all that is new.
+    pub fn assume(&mut self, uids: &[Uid], news: &News) -> Result<(), String> {
+        let new = news.new.map_or(0, |(first, last)| (last + 1 - first) as usize);
+        if uids.len() > self.uids.len() || uids.len() + new < self.uids.len() {
             return Err(format!(
                 "after resynchronisation there are {} messages, and EXISTS told {}",
                 uids.len(),
                 self.uids.len()
             ));
         }
-        self.uids = uids.iter().copied().map(Some).collect();
+        // New messages come last (RFC 3501 §2.3.1.1).
+        for (number, uid) in (1..).zip(uids) {
+            self.learn(number, *uid)?;
+        }
         Ok(())
     }
 

@@ -35,9 +35,8 @@ impl Writer {
 
     pub async fn run(mut self) {
         while self.client.think(self.pace).await {
-            if let Err(fault) = self.session().await {
-                self.client.note(What::Lost { why: format!("{fault:?}") });
-            }
+            let ended = self.session().await;
+            self.client.ended(ended);
         }
     }
 

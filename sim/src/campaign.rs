@@ -1,0 +1,187 @@
+//! Many runs, each in a process of its own: what a process has done before shows in some libraries, and a run that
+//! panics or hangs must not take the others along.
+
+use crate::world::Control;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Longer than any run takes on a slow machine: what takes longer hangs.
+const PATIENCE_SECS: u32 = 300;
+
+/// How runs are made.
+pub struct Campaign {
+    pub jobs: usize,
+    /// What each is told beside its seed.
+    pub told: Vec<String>,
+}
+
+/// What is kept of a run.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    pub seed: u64,
+    /// `None`: it panicked or hung, as the text says.
+    pub report: Option<Value>,
+    pub text: String,
+}
+
+impl Outcome {
+    fn findings(&self) -> Vec<String> {
+        let Some(report) = &self.report else { return vec![self.text.clone()] };
+        let findings = report["findings"].as_array().cloned().unwrap_or_default();
+        findings.iter().map(|finding| format!("{}: {}", finding[0].as_str().unwrap_or_default(), finding[1])).collect()
+    }
+}
+
+impl Campaign {
+    /// One run.
+    fn once(&self, seed: u64) -> Result<Outcome, String> {
+        let program = std::env::current_exe().map_err(|e| format!("this program does not know its path: {e}"))?;
+        let output = Command::new("timeout")
+            .arg(PATIENCE_SECS.to_string())
+            .arg(program)
+            .arg(format!("--seed={seed}"))
+            .arg("--json")
+            .args(&self.told)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|e| format!("timeout of coreutils does not start: {e}"))?;
+        let report = serde_json::from_slice(&output.stdout).ok();
+        let text = match report {
+            Some(_) => String::new(),
+            None => format!("{}: {}", output.status, last(&String::from_utf8_lossy(&output.stderr))),
+        };
+        Ok(Outcome { seed, report, text })
+    }
+
+    /// All, `jobs` at a time; each is shown to `seen` as it ends, which says whether to go on.
+    fn all(&self, seeds: Range<u64>, seen: impl Fn(Outcome) -> bool + Sync) -> Result<(), String> {
+        let next = AtomicU64::new(seeds.start);
+        let failed = Mutex::new(None);
+        std::thread::scope(|scope| {
+            for _ in 0..self.jobs.max(1) {
+                scope.spawn(|| {
+                    loop {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= seeds.end {
+                            return;
+                        }
+                        let go_on = self.once(seed).map(&seen).unwrap_or_else(|error| {
+                            *failed.lock().expect("nothing panics here") = Some(error);
+                            false
+                        });
+                        if !go_on {
+                            return next.store(seeds.end, Ordering::Relaxed);
+                        }
+                    }
+                });
+            }
+        });
+        failed.into_inner().expect("nothing panics here").map_or(Ok(()), Err)
+    }
+
+    /// Whether all are clean. Prints what was found, and in the end what the runs have lived through.
+    pub fn run(&self, seeds: Range<u64>) -> Result<bool, String> {
+        let sums = Mutex::new(Sums::default());
+        self.all(seeds.clone(), |outcome| {
+            for finding in outcome.findings() {
+                println!("seed {}: {finding}", outcome.seed);
+                println!("  again: sim/run --seed {} {}", outcome.seed, self.told.join(" "));
+            }
+            sums.lock().expect("nothing panics here").add(&outcome);
+            true
+        })?;
+        let sums = sums.into_inner().expect("nothing panics here");
+        sums.print(&seeds);
+        Ok(sums.not_clean == 0)
+    }
+}
+
+/// What runs have lived through, together.
+#[derive(Default)]
+struct Sums {
+    runs: u64,
+    not_clean: u64,
+    virtual_seconds: f64,
+    counts: BTreeMap<String, u64>,
+}
+
+impl Sums {
+    fn add(&mut self, outcome: &Outcome) {
+        self.runs += 1;
+        self.not_clean += u64::from(!outcome.findings().is_empty());
+        let Some(report) = &outcome.report else { return };
+        self.virtual_seconds += report["elapsed"].as_f64().unwrap_or_default();
+        for part in ["marks", "struck", "replication"] {
+            for (name, count) in report[part].as_object().into_iter().flatten() {
+                *self.counts.entry(format!("{part}/{name}")).or_default() += count.as_u64().unwrap_or_default();
+            }
+        }
+    }
+
+    fn print(&self, seeds: &Range<u64>) {
+        for (name, count) in &self.counts {
+            println!("{count:>10}  {name}");
+        }
+        println!(
+            "seeds {}..{}: {} runs, {} not clean, {:.0} virtual seconds",
+            seeds.start, seeds.end, self.runs, self.not_clean, self.virtual_seconds
+        );
+    }
+}
+
+/// Runs each seed in two processes: whether both are the same to the byte.
+pub fn meta(seeds: Range<u64>) -> Result<bool, String> {
+    let campaign = Campaign { jobs: 1, told: Vec::new() };
+    let mut same = true;
+    for seed in seeds {
+        let (once, again) = (campaign.once(seed)?, campaign.once(seed)?);
+        let equal = once.report.is_some() && once.report == again.report;
+        println!("seed {seed}: {}", if equal { "the same twice" } else { "DIFFERS" });
+        if once.report.is_none() {
+            println!("  {}", once.text);
+        }
+        same &= equal;
+    }
+    Ok(same)
+}
+
+/// Runs each deliberate mistake until it is caught: whether all are, in time. Prints how many seeds each has needed.
+pub fn controls(at_most: Option<u64>, only: Option<Control>) -> Result<bool, String> {
+    let mut all = true;
+    println!("{:>6}  {:>6}  mistake", "seeds", "limit");
+    for control in Control::ALL.into_iter().filter(|control| only.is_none_or(|only| only == *control)) {
+        let limit = at_most.unwrap_or_else(|| control.limit());
+        let campaign = Campaign { jobs: 2, told: vec![format!("--control={control}")] };
+        let caught = Mutex::new(None);
+        campaign.all(0..limit, |outcome| {
+            let findings = outcome.findings();
+            let Some(first) = findings.first() else { return true };
+            let mut caught = caught.lock().expect("nothing panics here");
+            if caught.as_ref().is_none_or(|(seed, _)| *seed > outcome.seed) {
+                *caught = Some((outcome.seed, first.clone()));
+            }
+            false
+        })?;
+        match caught.into_inner().expect("nothing panics here") {
+            Some((seed, what)) => println!("{:>6}  {limit:>6}  {control}: {}", seed + 1, short(&what)),
+            None => {
+                println!("{:>6}  {limit:>6}  {control}: NOT CAUGHT", "-");
+                all = false;
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(120).collect()
+}
+
+fn last(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(12)..].join("\n    ")
+}

@@ -1,0 +1,214 @@
+//! Who works on the world's mail: accounts and clients, all of them drawn from a seed.
+//!
+//! Knows no server: whatever answers on the ports of a host may be worked on.
+
+use crate::clients::http::{self, Request, Web};
+use crate::clients::imap::{Idler, Means, Reader, Resynchroniser, Writer};
+use crate::clients::pop3::Fetcher;
+use crate::clients::smtp::{Role, Sender};
+use crate::clients::{Client, Shared};
+use crate::history::{ClientId, Login};
+use crate::seed;
+use final_pass::Looker;
+use rand::RngExt;
+use rand::rngs::StdRng;
+use rand::seq::{IndexedRandom, SliceRandom};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+mod final_pass;
+
+pub use final_pass::LOOKERS;
+
+/// The client that makes the accounts.
+const CLERK: ClientId = 0;
+/// Pause before a request for an account is made again.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// What a workload may be like.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub accounts: RangeInclusive<usize>,
+    /// How many clients; never fewer than there are kinds of them.
+    pub clients: RangeInclusive<usize>,
+    /// Longest pause of a client between two things it does, from the quickest to the slowest.
+    pub pace: RangeInclusive<Duration>,
+    /// Whether nodes take mail from other servers.
+    pub relays: bool,
+    /// How long a client may take to end what it does, once it is to stop.
+    pub farewell: Duration,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Plan {
+            accounts: 2..=3,
+            clients: 9..=12,
+            pace: Duration::from_millis(500)..=Duration::from_secs(4),
+            relays: false,
+            farewell: Duration::from_secs(45),
+        }
+    }
+}
+
+/// What a client does.
+#[derive(Debug, Clone, PartialEq)]
+enum Job {
+    Send(Role),
+    Read(Login),
+    Resync(Login, Means),
+    Idle(Login),
+    Write(Login),
+    Fetch(Login),
+    Browse(Login),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Position {
+    id: ClientId,
+    job: Job,
+    pace: Duration,
+}
+
+/// Accounts and clients.
+#[derive(Debug, Clone)]
+pub struct Workload {
+    seed: u64,
+    accounts: Vec<Login>,
+    positions: Vec<Position>,
+    farewell: Duration,
+}
+
+impl Workload {
+    /// The workload of a seed.
+    pub fn draw(seed: u64, plan: &Plan) -> Self {
+        let mut rng = seed::stream(seed, "workload");
+        let accounts = rng.random_range(plan.accounts.clone());
+        let accounts: Vec<Login> = (1..=accounts).map(|n| format!("user{n}@sim.test")).collect();
+        let mut jobs = one_of_each(&accounts, plan.relays, &mut rng);
+        let wanted = rng.random_range(plan.clients.clone());
+        while jobs.len() < wanted {
+            jobs.push(more(&accounts, &mut rng));
+        }
+        jobs.shuffle(&mut rng);
+        let positions =
+            (1..).zip(jobs).map(|(id, job)| Position { id, job, pace: rng.random_range(plan.pace.clone()) });
+        Self { seed, accounts, positions: positions.collect(), farewell: plan.farewell }
+    }
+
+    /// The accounts that clients work on.
+    pub fn accounts(&self) -> &[Login] {
+        &self.accounts
+    }
+
+    /// Makes the accounts over one of these hosts, whichever serves, and notes their passwords.
+    pub async fn prepare(&self, shared: &Shared, hosts: &[String]) {
+        for (n, login) in self.accounts.iter().enumerate() {
+            shared.book.add(login, &format!("password {n} of {}", self.seed));
+            for host in hosts.iter().cycle() {
+                if self.make_account(shared, host, login).await || shared.stop.is_cancelled() {
+                    break;
+                }
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+
+    async fn make_account(&self, shared: &Shared, host: &str, login: &str) -> bool {
+        let mut clerk = self.client(shared, CLERK, host);
+        let wanted = serde_json::json!({ "address": login, "password": clerk.password(login) });
+        let request = Request::post("/users", wanted.to_string().into_bytes());
+        match http::ask(&mut clerk, &request).await {
+            // 409: it was made, by a request whose answer got lost.
+            Ok(response) => response.status / 100 == 2 || response.status == 409,
+            Err(_) => false,
+        }
+    }
+
+    /// Works over the host `via` until it is told to stop, and has ended everything then. Answers who had not in
+    /// time, and was cut off.
+    pub async fn run(&self, shared: Shared, via: &str) -> Vec<ClientId> {
+        let start = |position: &Position| (position.id, self.start(position, &shared, via));
+        let working: Vec<(ClientId, JoinHandle<()>)> = self.positions.iter().map(start).collect();
+        shared.stop.cancelled().await;
+        let deadline = tokio::time::Instant::now() + self.farewell;
+        let mut late = Vec::new();
+        for (id, mut working) in working {
+            match tokio::time::timeout_at(deadline, &mut working).await {
+                // A client that panics is a mistake of the simulation.
+                Ok(ended) => ended.expect("no client panics"),
+                Err(_) => {
+                    working.abort();
+                    late.push(id);
+                }
+            }
+        }
+        late
+    }
+
+    /// Looks at everything there is on each of these hosts, until it has been seen or `final_pass::TRIES` have failed.
+    pub async fn final_pass(&self, shared: Shared, hosts: &[String]) {
+        for (id, host) in (LOOKERS..).zip(hosts) {
+            let client = self.client(&shared, id, host);
+            Looker { client }.run().await;
+        }
+    }
+
+    fn client(&self, shared: &Shared, id: ClientId, via: &str) -> Client {
+        Client::new(id, via, seed::stream(self.seed, &format!("client {id}")), shared.clone())
+    }
+
+    fn start(&self, position: &Position, shared: &Shared, via: &str) -> JoinHandle<()> {
+        let Position { id, job, pace } = position.clone();
+        let client = self.client(shared, id, via);
+        match job {
+            Job::Send(role) => tokio::spawn(Sender::new(client, role, pace).run()),
+            Job::Read(login) => tokio::spawn(Reader { client, login, pace }.run()),
+            Job::Resync(login, means) => tokio::spawn(Resynchroniser::new(client, &login, means, pace).run()),
+            Job::Idle(login) => {
+                let (mailbox, longest) = ("INBOX".into(), Duration::from_secs(60));
+                tokio::spawn(Idler { client, login, mailbox, longest }.run())
+            }
+            Job::Write(login) => tokio::spawn(Writer::new(client, &login, pace).run()),
+            Job::Fetch(login) => tokio::spawn(Fetcher { client, login, pace }.run()),
+            Job::Browse(login) => tokio::spawn(Web::new(client, &login, pace).run()),
+        }
+    }
+}
+
+/// A client of each kind.
+fn one_of_each(accounts: &[Login], relays: bool, rng: &mut StdRng) -> Vec<Job> {
+    let some = |rng: &mut StdRng| accounts.choose(rng).expect("there are accounts").clone();
+    let mut jobs = vec![
+        Job::Send(Role::Account(some(rng))),
+        Job::Send(Role::Account(some(rng))),
+        Job::Read(some(rng)),
+        Job::Resync(some(rng), Means::Condstore),
+        Job::Resync(some(rng), Means::Qresync),
+        Job::Idle(some(rng)),
+        Job::Write(some(rng)),
+        // One at most for an account: a maildrop is one session's at a time.
+        Job::Fetch(some(rng)),
+        Job::Browse(some(rng)),
+    ];
+    if relays {
+        jobs.push(Job::Send(Role::Relay(accounts.to_vec())));
+    }
+    jobs
+}
+
+/// A further client.
+fn more(accounts: &[Login], rng: &mut StdRng) -> Job {
+    let login = accounts.choose(rng).expect("there are accounts").clone();
+    match rng.random_range(0..8) {
+        0 => Job::Send(Role::Account(login)),
+        1 => Job::Send(Role::Anybody),
+        2 => Job::Read(login),
+        3 => Job::Resync(login, Means::Condstore),
+        4 => Job::Resync(login, Means::Qresync),
+        5 => Job::Idle(login),
+        6 => Job::Write(login),
+        _ => Job::Browse(login),
+    }
+}

@@ -1,0 +1,80 @@
+//! The last look: a client that asks one node for everything that every account has, once nothing changes any more.
+
+use crate::clients::imap::{Depth, Session};
+use crate::clients::{Client, Fault, http, pop3};
+use crate::history::{ClientId, Login};
+use std::time::Duration;
+
+/// Number of the client that looks at the first node; the one for the next has the next number.
+pub const LOOKERS: ClientId = 9001;
+
+/// How often each look is taken before it counts as failed.
+const TRIES: u32 = 40;
+/// Pause before it is taken again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Looks at one node.
+pub struct Looker {
+    pub client: Client,
+}
+
+/// By what protocol it looks.
+#[derive(Debug, Clone, Copy)]
+enum Look {
+    Imap,
+    Pop3,
+    Http,
+}
+
+impl Looker {
+    pub async fn run(mut self) {
+        for login in self.client.shared.book.logins() {
+            for look in [Look::Imap, Look::Pop3, Look::Http] {
+                self.persist(look, &login).await;
+            }
+        }
+    }
+
+    /// Looks until it has seen everything. What can't be seen when all is well is a finding.
+    async fn persist(&mut self, look: Look, login: &Login) {
+        let mut last = String::new();
+        for _ in 0..TRIES {
+            let looked = match look {
+                Look::Imap => {
+                    let ended = self.mailboxes(login).await;
+                    self.client.ended(ended.clone());
+                    ended
+                }
+                Look::Pop3 => self.maildrop(login).await,
+                Look::Http => http::list(&mut self.client, login, "INBOX").await.map(|_| ()),
+            };
+            match looked {
+                Ok(()) => return,
+                Err(Fault::Lost(why) | Fault::Refused(why)) => last = why,
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+        self.client.violated(format!("{} does not show {login} by {look:?}: {last}", self.client.via));
+    }
+
+    /// Every mailbox wholly, with the bytes of every message.
+    async fn mailboxes(&mut self, login: &Login) -> Result<(), Fault> {
+        let client = &mut self.client;
+        let mut session = Session::open(client, login).await?;
+        session.enable(client, "CONDSTORE").await?;
+        for name in session.list(client).await? {
+            let selected = session.select(client, &name, "").await?;
+            if !session.fetch_all(client, &selected, Depth::Whole).await?.still {
+                return Err(Fault::Lost(format!("{name} changed while it was listed")));
+            }
+        }
+        session.logout(client).await;
+        Ok(())
+    }
+
+    async fn maildrop(&mut self, login: &Login) -> Result<(), Fault> {
+        let mut session = pop3::Session::open(&mut self.client, login).await?;
+        session.list(&mut self.client).await?;
+        session.quit(&mut self.client, &[]).await
+    }
+}

@@ -1,0 +1,192 @@
+//! The clients against three nodes that share one store, on a network without faults: nothing is refused, nothing is
+//! lost, and no checker finds anything.
+
+use gadwall::auth::PasswordCost;
+use gadwall::config::{Config, Settings};
+use gadwall::net::Net;
+use gadwall::{Backend, Env};
+use gadwall_sim::check::{self, Facts, Finding};
+use gadwall_sim::clients::Shared;
+use gadwall_sim::history::{Event, GOODBYE, History, Outcome, What};
+use gadwall_sim::seed::HostEntropy;
+use gadwall_sim::workload::{Plan, Workload};
+use gadwall_sim::{HostClock, MX_PORT, PORTS, Trace, TracedNet, TurmoilNet};
+use gadwall_storage::Maintenance;
+use gadwall_storage::memory::MemoryStore;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How long clients work.
+const WORK: Duration = Duration::from_secs(40);
+const SEEDS: std::ops::Range<u64> = 1..11;
+
+type Outcomes = Result<(), Box<dyn std::error::Error>>;
+
+/// A run.
+struct Ran {
+    events: Vec<Event>,
+    late: Vec<u32>,
+    digest: String,
+    audit: Vec<String>,
+}
+
+impl Ran {
+    fn facts(&self) -> Facts {
+        let liveness = self.late.iter().map(|id| format!("client {id} did not end in time")).collect();
+        Facts { healing: Duration::from_secs(10), audit: self.audit.clone(), liveness, ..Facts::default() }
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        check::run(&self.events, &self.facts())
+    }
+
+    fn marks(&self) -> BTreeMap<String, u64> {
+        check::marks::marks(&self.events, &self.facts())
+    }
+}
+
+async fn serve(
+    store: Arc<MemoryStore>,
+    seed: u64,
+    host: String,
+    net: &dyn Net,
+    book: &Mutex<Option<(String, String)>>,
+) -> Outcomes {
+    let [smtp, imap, pop3, http] = PORTS;
+    let settings = Settings::from_toml(&format!(
+        "data = \"/nowhere\"\nstore = \"memory\"\nsmtp = \"0.0.0.0:{smtp}\"\nimap = \"0.0.0.0:{imap}\"\n\
+         pop3 = \"0.0.0.0:{pop3}\"\nhttp = \"0.0.0.0:{http}\"\nmx = \"0.0.0.0:{MX_PORT}\"\naccept-anything = true\n"
+    ))?;
+    let entropy = Arc::new(HostEntropy::new(seed, &host));
+    let env = Env::inline(Arc::new(HostClock::default()), entropy).with_password_cost(PasswordCost::LEAST);
+    let running = gadwall::run::start(Config::resolve(settings)?, Backend::alone(store), env, net).await?;
+    if let Some((address, password)) = &running.catchall {
+        *book.lock().expect("no panic") = Some((address.to_string(), password.clone()));
+    }
+    std::future::pending().await
+}
+
+/// Libraries that look at the machine's own clock are shown the simulation's.
+fn hide_clocks() {
+    static HIDDEN: OnceLock<mad_turmoil::time::SimClocksGuard> = OnceLock::new();
+    HIDDEN.get_or_init(mad_turmoil::time::SimClocksGuard::init);
+}
+
+fn run(seed: u64) -> Ran {
+    hide_clocks();
+    let mut sim = turmoil::Builder::new()
+        .rng_seed(seed)
+        .enable_random_order()
+        .tick_duration(Duration::from_millis(5))
+        .simulation_duration(Duration::from_secs(600))
+        .min_message_latency(Duration::from_millis(1))
+        .max_message_latency(Duration::from_millis(30))
+        .tcp_capacity(1 << 16)
+        .build();
+    let (clock, entropy) = (Arc::new(HostClock::default()), Arc::new(HostEntropy::new(seed, "store")));
+    let store = Arc::new(MemoryStore::new(clock, entropy));
+    let trace = Trace::default();
+    let catchall = Arc::new(Mutex::new(None));
+    let nodes: Vec<String> = (0..3).map(|n| format!("n{n}")).collect();
+    for node in nodes.clone() {
+        let (store, trace, catchall, name) = (store.clone(), trace.clone(), catchall.clone(), node.clone());
+        sim.host(node, move || {
+            let (store, name, catchall) = (store.clone(), name.clone(), catchall.clone());
+            let net = TracedNet { net: TurmoilNet, trace: trace.clone() };
+            async move { serve(store, seed, name, &net, &catchall).await }
+        });
+    }
+    let history = History::default();
+    let late = Arc::new(Mutex::new(Vec::new()));
+    let (told, audit) = (late.clone(), Arc::new(Mutex::new(Vec::new())));
+    let (audited, events) = (audit.clone(), history.clone());
+    sim.client("clients", async move {
+        let stop = CancellationToken::new();
+        let shared = Shared::new(seed, history, Arc::new(TurmoilNet), stop.clone());
+        let workload = Workload::draw(seed, &Plan { relays: true, ..Plan::default() });
+        workload.prepare(&shared, &nodes).await;
+        if let Some((login, password)) = catchall.lock().expect("no panic").clone() {
+            shared.book.add_catchall(&login, &password);
+        }
+        tokio::spawn(async move {
+            tokio::time::sleep(WORK).await;
+            stop.cancel();
+        });
+        let late = workload.run(shared.clone(), "n0").await;
+        *told.lock().expect("no panic") = late;
+        workload.final_pass(shared, &nodes).await;
+        *audited.lock().expect("no panic") = store.audit().await?;
+        Ok(())
+    });
+    sim.run().expect("the simulation comes to its end");
+    let late = late.lock().expect("no panic").clone();
+    let audit = audit.lock().expect("no panic").clone();
+    Ran { events: events.events(), late, digest: trace.digest(), audit }
+}
+
+fn story(ran: &Ran) -> String {
+    let findings = ran.findings();
+    let told: Vec<String> = findings
+        .iter()
+        .take(3)
+        .map(|finding| {
+            let events: Vec<String> =
+                finding.events.iter().map(|ix| format!("  {ix}: {:?}", ran.events[*ix])).collect();
+            format!("{}: {}\n{}", finding.promise, finding.text, events.join("\n"))
+        })
+        .collect();
+    if let (Ok(path), Some(first)) = (std::env::var("DUMP"), findings.first()) {
+        let all: String = ran.events.iter().enumerate().map(|(ix, e)| format!("{ix} {e:?}\n")).collect();
+        std::fs::write(path, format!("{first:?}\n{all}")).unwrap();
+    }
+    format!("{} findings\n{}", findings.len(), told.join("\n"))
+}
+
+/// Operations that did not end well.
+fn troubled(events: &[Event]) -> Vec<&Event> {
+    let is_trouble = |event: &&Event| match &event.what {
+        What::Ended { outcome, .. } => !matches!(outcome, Outcome::Acknowledged(_)),
+        What::Lost { why } => why != GOODBYE,
+        _ => false,
+    };
+    events.iter().filter(is_trouble).collect()
+}
+
+#[test]
+fn without_faults_nothing_is_refused_and_nothing_is_found() {
+    let mut total: BTreeMap<String, u64> = BTreeMap::new();
+    for seed in SEEDS {
+        let ran = run(seed);
+        let troubled = troubled(&ran.events);
+        assert!(troubled.is_empty(), "seed {seed}: {troubled:#?}");
+        assert!(ran.findings().is_empty(), "seed {seed}: {}", story(&ran));
+        for (mark, count) in ran.marks() {
+            *total.entry(mark).or_default() += count;
+        }
+    }
+    eprintln!("{total:#?}");
+    for kind in ["submit", "append", "store", "copy", "move", "expunge", "create", "delete", "rename"] {
+        assert!(total[&format!("{kind} acknowledged")] > 0, "no {kind}: {total:#?}");
+        assert_eq!(total[&format!("{kind} never ended")], 0, "{total:#?}");
+    }
+    for sight in ["selected", "listed", "fetched", "noticed", "changed (resync)", "maildrop", "web", "woken"]
+    {
+        assert!(total.get(&format!("saw {sight}")).is_some_and(|count| *count > 0), "no {sight}: {total:#?}");
+    }
+    assert!(total["final listing"] > 0, "{total:#?}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_history() {
+    // Each on a thread of its own: the HTTP library keeps the last Date it made for its thread.
+    let once = std::thread::spawn(|| run(3)).join().expect("a run");
+    let again = std::thread::spawn(|| run(3)).join().expect("a run");
+    let differ = once.events.iter().zip(&again.events).position(|(a, b)| a != b);
+    let pair = differ.map(|ix| (&once.events[ix], &again.events[ix]));
+    assert_eq!(pair, None, "event {differ:?} of {} and {}", once.events.len(), again.events.len());
+    assert_eq!(once.events.len(), again.events.len());
+    assert_eq!(once.digest, again.digest, "the traces differ, and the histories don't");
+    assert_ne!(once.digest, run(4).digest);
+}
