@@ -2,11 +2,14 @@
 
 mod replica_set;
 
-use bson::{Document, doc};
+use bson::spec::BinarySubtype;
+use bson::{Binary, Document, doc};
 use mongodb::Collection;
 use mongodb::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
 use mongodb::options::{Acknowledgment, CollectionOptions, WriteConcern};
 use replica_set::{Set, is_primary};
+use std::time::Duration;
+use tokio::time::Instant;
 
 fn code(error: &Error) -> i32 {
     match &*error.kind {
@@ -149,5 +152,50 @@ async fn a_step_down_that_nobody_can_follow_is_refused_and_writes_go_on() {
     assert_eq!(code(&admin.run_command(command).await.unwrap_err()), 262);
     assert!(is_primary(set.member(old)));
     careless.insert_one(doc! { "_id": 3 }).await.unwrap();
+    set.check();
+}
+
+#[tokio::test]
+async fn a_write_that_is_repeated_to_the_next_primary_happens_once() {
+    let mut set = Set::start().await;
+    let old = set.primary().await;
+    let session = Binary { subtype: BinarySubtype::Uuid, bytes: vec![7; 16] };
+    let change = doc! { "q": { "_id": 1 }, "u": { "$inc": { "n": 1 } }, "upsert": true };
+    let command = doc! {
+        "update": "c", "updates": [change], "lsid": { "id": session }, "txnNumber": 1_i64, "$db": "db",
+        "writeConcern": { "w": "majority" },
+    };
+    let first = set.member(old).command(command.clone()).await.unwrap();
+    assert_eq!(first.get("n"), Some(&1.into()), "{first}");
+    set.kill(old).await;
+    let new = set.primary().await;
+    let second = set.member(new).command(command).await.unwrap();
+    assert_eq!(
+        ["n", "upserted"].map(|field| first.get(field)),
+        ["n", "upserted"].map(|field| second.get(field))
+    );
+    assert_eq!(set.member(new).documents("db.c"), [doc! { "_id": 1, "n": 1 }]);
+    set.check();
+}
+
+#[tokio::test]
+async fn whoever_stepped_down_does_not_stand_again_for_as_long_as_it_was_told() {
+    let mut set = Set::start().await;
+    let all = set.client().await.database("db").collection::<Document>("c");
+    all.insert_one(doc! { "_id": 1 }).await.unwrap();
+    let old = set.primary().await;
+    let admin = set.direct(old).await.database("admin");
+    let told = Instant::now();
+    let command = doc! { "replSetStepDown": 5, "secondaryCatchUpPeriodSecs": 5 };
+    admin.run_command(command).await.unwrap();
+    let new = set.primary_of(&set.others(old)).await;
+    // The third can't win: it lacks an entry that the one who is to stay out has.
+    let third = set.others(old).into_iter().find(|id| *id != new).unwrap();
+    set.starve(&[third]);
+    all.insert_one(doc! { "_id": 2 }).await.unwrap();
+    set.until(old, "it has caught up", |member| member.documents("db.c").len() == 2).await;
+    set.kill(new).await;
+    assert_eq!(set.primary().await, old);
+    assert!(told.elapsed() >= Duration::from_secs(5), "{:?}", told.elapsed());
     set.check();
 }

@@ -14,10 +14,14 @@ use super::settings::{Id, Settings};
 use super::witness::Witness;
 use crate::log::Refusal;
 use crate::oplog::{Body, Entry, OpTime};
+use crate::wire::MESSAGE_LIMIT;
 use gadwall_storage::Entropy;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// An entry is sent whole, in one message with what members say of themselves.
+const ENTRY_LIMIT: usize = MESSAGE_LIMIT - (64 << 10);
 
 /// Of this member.
 pub struct Identity {
@@ -176,13 +180,19 @@ impl Core {
         self.out.drain(..).collect()
     }
 
-    /// Adds an entry of this primary's term, unless it is primary no more.
+    /// Adds an entry of this primary's term, unless it is primary no more or the entry too large.
     pub fn append(&mut self, now: Now, body: Body, wall_ms: i64) -> Result<Entry, Refusal> {
         self.set_now(now);
         if self.halted || self.primary().is_none() {
             return Err(Refusal::not_primary());
         }
-        let entry = self.write(body, wall_ms);
+        let entry = self.next(body, wall_ms);
+        let record = Record::encode(&entry);
+        if record.raw.len() > ENTRY_LIMIT {
+            let text = format!("an entry of {} bytes can't be sent to other members", record.raw.len());
+            return Err(Refusal::new(257, "TransactionTooLarge", text));
+        }
+        self.store(vec![record]);
         self.follow_up();
         Ok(entry)
     }
@@ -306,10 +316,14 @@ impl Core {
 
     /// Writes an entry of this primary's term.
     pub(super) fn write(&mut self, body: Body, wall_ms: i64) -> Entry {
-        let at = OpTime { term: self.term, index: self.history.last().index + 1 };
-        let entry = Entry { at, wall_ms, body };
+        let entry = self.next(body, wall_ms);
         self.store(vec![Record::encode(&entry)]);
         entry
+    }
+
+    fn next(&self, body: Body, wall_ms: i64) -> Entry {
+        let at = OpTime { term: self.term, index: self.history.last().index + 1 };
+        Entry { at, wall_ms, body }
     }
 
     /// Adds entries to the log and sends them to the disk.
