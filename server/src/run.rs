@@ -85,7 +85,8 @@ pub async fn start(config: Config, backend: Backend, env: Env, net: &dyn Net) ->
         tls: tls.clone().map(|t| t as Arc<dyn TlsUpgrade>),
         spool: SpoolConfig {
             message_limit_bytes: config.limits.message_bytes,
-            directory: Some(std::env::temp_dir()),
+            // A file is worked on by threads.
+            directory: env.has_threads().then(std::env::temp_dir),
             ..SpoolConfig::default()
         },
         limits: config.limits.clone(),

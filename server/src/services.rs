@@ -43,6 +43,11 @@ impl Env {
         Self { clock, entropy, heavy: Heavy::Inline, password_cost: PasswordCost::default() }
     }
 
+    /// Whether work may be done on other threads.
+    pub fn has_threads(&self) -> bool {
+        matches!(self.heavy, Heavy::Threads)
+    }
+
     /// One in which passwords are hashed at another cost.
     pub fn with_password_cost(self, password_cost: PasswordCost) -> Self {
         Self { password_cost, ..self }

@@ -1,6 +1,7 @@
 //! The simulation's one entry: `sim/run` builds it and hands its arguments on.
 
 use clap::{Args, Parser, Subcommand};
+use gadwall_sim::Trace;
 use gadwall_sim::campaign::{self, Campaign};
 use gadwall_sim::world::{self, Control, Plan, Report};
 use rand::SeedableRng;
@@ -46,6 +47,9 @@ struct Run {
     /// Print what hosts say, filtered as RUST_LOG would
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
+    /// Write every byte on the network to this file, for finding where two runs of a seed part
+    #[arg(long, value_name = "FILE")]
+    trace: Option<std::path::PathBuf>,
     /// Print the whole history
     #[arg(long)]
     history: bool,
@@ -101,7 +105,7 @@ fn main() -> ExitCode {
         Some(Command::Meta { seeds }) => campaign::meta(seeds),
         Some(Command::Controls { at_most, only }) => campaign::controls(at_most, only),
         None => match (arguments.run.seed, arguments.run.seeds.clone()) {
-            (Some(seed), None) => Ok(one(&arguments.run, seed)),
+            (Some(seed), None) => one(&arguments.run, seed).map_err(|e| e.to_string()),
             (None, Some(seeds)) => {
                 let campaign = Campaign { jobs: arguments.run.jobs, told: arguments.run.for_child() };
                 campaign.run(seeds)
@@ -119,11 +123,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn one(arguments: &Run, seed: u64) -> bool {
+fn one(arguments: &Run, seed: u64) -> std::io::Result<bool> {
     if let Some(filter) = &arguments.log {
         let filter = tracing_subscriber::EnvFilter::new(filter);
         tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr).init();
     }
+    let trace = match &arguments.trace {
+        Some(path) => Trace::telling(Box::new(std::io::BufWriter::new(std::fs::File::create(path)?))),
+        None => Trace::default(),
+    };
     let plan = arguments.plan(seed);
     if !arguments.json {
         println!("seed {seed}: {}", plan.swarm);
@@ -131,17 +139,20 @@ fn one(arguments: &Run, seed: u64) -> bool {
     }
     // Libraries that ask the operating system for time or randomness get the run's.
     mad_turmoil::rand::set_rng(StdRng::seed_from_u64(seed));
-    let report = {
+    // On a thread of its own: the standard library draws the keys of a thread's hash tables once, and this thread has
+    // had some before.
+    let running = std::thread::spawn(move || {
         let _clocks = mad_turmoil::time::SimClocksGuard::init();
-        world::run(&plan)
-    };
+        world::run(&plan, trace)
+    });
+    let Ok(report) = running.join() else { return Ok(false) };
     if arguments.json {
         println!("{}", report.to_json());
     } else {
         tell(&report, arguments.history);
     }
-    let _ = std::io::stdout().flush();
-    report.findings.is_empty()
+    std::io::stdout().flush()?;
+    Ok(report.findings.is_empty())
 }
 
 fn tell(report: &Report, history: bool) {

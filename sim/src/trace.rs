@@ -2,7 +2,7 @@
 //! one digest. Two runs of a seed have one trace, or the simulation does not replay and nothing it finds can be trusted.
 
 use gadwall::net::{BoxIo, Listener, Net};
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -19,6 +19,17 @@ pub struct Trace {
 struct Inner {
     digest: blake3::Hasher,
     connections: u64,
+    /// Where each piece is told, for finding where two runs part.
+    steps: Option<Box<dyn Write + Send>>,
+}
+
+impl Inner {
+    fn tell(&mut self, step: impl FnOnce() -> String) {
+        if let Some(steps) = &mut self.steps {
+            // A diagnosis that can't be written is no reason to stop what is being diagnosed.
+            let _ = writeln!(steps, "{}", step());
+        }
+    }
 }
 
 /// Which way bytes went, as their host sees it.
@@ -29,11 +40,19 @@ enum Way {
 }
 
 impl Trace {
+    /// One that also tells every piece, a line each.
+    pub fn telling(steps: Box<dyn Write + Send>) -> Self {
+        let trace = Trace::default();
+        trace.lock().steps = Some(steps);
+        trace
+    }
+
     /// Something else that has to be the same in two runs.
     pub fn note(&self, what: &str) {
         let mut inner = self.lock();
         inner.digest.update(&what.len().to_le_bytes());
         inner.digest.update(what.as_bytes());
+        inner.tell(|| what.to_owned());
     }
 
     pub fn digest(&self) -> String {
@@ -53,6 +72,11 @@ impl Trace {
         // Or the end of one piece could not be told from the beginning of the next.
         inner.digest.update(&bytes.len().to_le_bytes());
         inner.digest.update(bytes);
+        inner.tell(|| {
+            let way = ["in", "out"][way as usize];
+            let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(2000)]).escape_debug().to_string();
+            format!("{at:?} #{connection} {way} {}: {shown}", bytes.len())
+        });
     }
 
     fn watch(&self, io: BoxIo) -> BoxIo {

@@ -11,12 +11,11 @@ pub fn check(log: &Log) -> Vec<Finding> {
     [highest(log), messages(log), silent(log), complete(log)].concat()
 }
 
-/// HIGHESTMODSEQ as told by sights.
+/// HIGHESTMODSEQ as told by sights. What `Changed` is complete up to is what its client had been told before.
 fn told<'a>(s: &Seen<'a>) -> Option<(Place<'a>, ModSeq)> {
     match s.sight {
         Sight::Selected { login, validity, highest_modseq, .. }
-        | Sight::Status { login, validity, highest_modseq, .. }
-        | Sight::Changed { login, validity, upto: highest_modseq, .. } => {
+        | Sight::Status { login, validity, highest_modseq, .. } => {
             Some((Place { login, validity: *validity }, *highest_modseq))
         }
         _ => None,

@@ -78,8 +78,8 @@ enum Stand {
 
 /// Runs it. Once a process, if its trace is to be compared: what the process has done before shows in some of its
 /// libraries.
-pub fn run(plan: &Plan) -> Report {
-    let ground = Ground { seed: plan.seed, trace: Trace::default() };
+pub fn run(plan: &Plan, trace: Trace) -> Report {
+    let ground = Ground { seed: plan.seed, trace };
     let stage = Stage::build(&ground, &plan.swarm, plan.controls);
     let mut run = Run::new(plan, &ground, stage);
     run.begin();
