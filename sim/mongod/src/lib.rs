@@ -5,7 +5,8 @@
 //!
 //! Two halves meet in [`Log`]: the engine (documents, queries, transactions, sessions) works on a store that is
 //! nothing but the log applied, entry by entry; replication (terms, votes, the journal, the commit point, rollback)
-//! knows entries, not what is in them.
+//! knows entries, not what is in them. [`Replica`] is both, with one port for drivers and other members;
+//! [`Standalone`] stands in for replication where a set has one member.
 
 pub mod disk;
 pub mod engine;

@@ -199,3 +199,23 @@ async fn whoever_stepped_down_does_not_stand_again_for_as_long_as_it_was_told() 
     assert!(told.elapsed() >= Duration::from_secs(5), "{:?}", told.elapsed());
     set.check();
 }
+
+#[tokio::test]
+async fn the_largest_transaction_reaches_all_and_a_larger_one_is_refused() {
+    let set = Set::start().await;
+    let client = set.client().await;
+    let all = client.database("db").collection::<Document>("c");
+    for (size, expected) in [(15_900_000, None), (16_100_000, Some(257))] {
+        let mut session = client.start_session().await.unwrap();
+        session.start_transaction().await.unwrap();
+        for id in 0..3 {
+            let document = doc! { "_id": format!("{size} {id}"), "text": "x".repeat(size) };
+            all.insert_one(document).session(&mut session).await.unwrap();
+        }
+        assert_eq!(session.commit_transaction().await.err().map(|error| code(&error)), expected);
+    }
+    for id in 0..3 {
+        set.until(id, "it has all", |member| member.documents("db.c").len() == 3).await;
+    }
+    set.check();
+}
