@@ -30,8 +30,8 @@ pub struct State {
     pub link_up: bool,
     /// Bytes of the replication stream so far.
     pub offset: u64,
-    /// Whether there is a stream: it begins with the first replica, or with being one
-    /// (<https://redis.io/docs/latest/commands/role/>: a master that nobody has followed stands at 0).
+    /// Whether there is a stream: it begins with the first replica, or with being one. Until then the offset stays 0,
+    /// as Debian's 7.0.15 answers ROLE.
     pub backlog: bool,
     pub run_id: String,
     clients: BTreeMap<ClientId, Client>,

@@ -35,7 +35,8 @@ pub struct Facts {
     pub retention: Option<Duration>,
     /// What the store's recount (`MailStore::audit`) complains of.
     pub audit: Vec<String>,
-    /// What a look inside the replica set has shown: two primaries of one term, committed prefixes that differ.
+    /// What a look inside the machines has shown: two primaries of one term, committed prefixes that differ, a question
+    /// that is not simulated.
     pub inside: Vec<String>,
     /// What did not end in time.
     pub liveness: Vec<String>,

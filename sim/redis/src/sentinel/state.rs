@@ -204,6 +204,9 @@ impl State {
         self.kept.replicas.remove(&self.kept.master);
         self.kept.config_epoch = config_epoch;
         self.opinions.clear();
+        // The real one forgets what each said before (sentinelResetMasterAndChangeAddress): whoever leads has its time to
+        // contradict from when it is heard next.
+        self.seen.values_mut().for_each(|seen| seen.info = None);
         self.keep();
     }
 
@@ -300,4 +303,56 @@ impl State {
 
 fn desync(entropy: &dyn Entropy) -> Duration {
     Duration::from_millis(u64::from_be_bytes(entropy.bytes()) % DESYNC_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handle::Handle;
+    use gadwall_storage::SeededEntropy;
+    use std::net::Ipv4Addr;
+
+    fn server(name: &str) -> Address {
+        Address::new(name, 6379)
+    }
+
+    fn state(master: &str, now: Instant) -> State {
+        let options = SentinelOptions {
+            bind: (Ipv4Addr::LOCALHOST, 26379).into(),
+            address: Address::new("s0", 26379),
+            others: vec![Address::new("s1", 26379), Address::new("s2", 26379)],
+            name: "mail".to_owned(),
+            quorum: 2,
+            down_after: Duration::from_secs(2),
+            failover_timeout: Duration::from_secs(10),
+            server_password: None,
+            password: None,
+            file: SentinelFile::monitor(server(master)),
+            entropy: Arc::new(SeededEntropy::new(1)),
+            handle: Handle::default(),
+        };
+        State::new(&options, now)
+    }
+
+    fn leads(state: &mut State, name: &str, replicas: &[&str], now: Instant) {
+        state.unwatched(now);
+        let replicas = replicas.iter().map(|name| server(name)).collect();
+        state.heard(&server(name), Info { replicas, ..Info::default() }, now);
+    }
+
+    #[test]
+    fn an_old_master_has_its_time_to_contradict_however_long_it_led_and_was_gone() {
+        let begin = Instant::now();
+        let mut state = state("a", begin);
+        leads(&mut state, "a", &["b"], begin);
+        state.greeted(1, server("b"), 1);
+        let back = begin + Duration::from_secs(60);
+        leads(&mut state, "b", &[], back);
+        leads(&mut state, "a", &[], back);
+        assert_eq!(state.orders.len(), 0, "it has just come back");
+        let later = back + CONTRADICTION + Duration::from_secs(1);
+        leads(&mut state, "b", &[], later);
+        leads(&mut state, "a", &[], later);
+        assert_eq!(state.orders[&server("a")][0], ["SLAVEOF", "b", "6379"]);
+    }
 }
