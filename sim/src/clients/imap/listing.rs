@@ -1,7 +1,7 @@
 //! Looking at messages: whole mailboxes, single messages, news.
 
 use super::response::{Data, Item};
-use super::session::{Messages, Selected, Session, set, shown};
+use super::session::{Messages, Modseqs, Selected, Session, set, shown};
 use super::view::News;
 use crate::clients::{Client, Fault, Mails};
 use crate::history::*;
@@ -16,11 +16,14 @@ pub enum Depth {
 }
 
 impl Depth {
-    fn items(self) -> &'static str {
-        match self {
-            Depth::Token => "(UID FLAGS BODY.PEEK[HEADER.FIELDS (X-Sim)])",
-            Depth::Whole => "(UID FLAGS BODY.PEEK[])",
-        }
+    /// What is asked for; mod-sequences too, in a session that has enabled them.
+    fn items(self, modseqs: Modseqs) -> String {
+        let modseq = if modseqs == Modseqs::Told { " MODSEQ" } else { "" };
+        let body = match self {
+            Depth::Token => "BODY.PEEK[HEADER.FIELDS (X-Sim)]",
+            Depth::Whole => "BODY.PEEK[]",
+        };
+        format!("(UID FLAGS{modseq} {body})")
     }
 }
 
@@ -44,6 +47,7 @@ impl Session {
             self.record_listing(client, selected, &Messages::new(), true);
             return Ok(Listing { messages: Messages::new(), still: true });
         }
+        client.note(What::Asked);
         let (messages, missing) = self.fetch(client, "UID FETCH 1:*", depth, "").await?;
         // Whatever is told unasked happened after SELECT: then this is no picture of one moment.
         let still = self.news.is_empty() && !missing;
@@ -80,6 +84,7 @@ impl Session {
     /// Some messages by UID.
     pub async fn fetch_some(&mut self, client: &mut Client, uids: &[Uid], depth: Depth) -> Result<(), Fault> {
         let Some(place) = self.place.clone() else { return Ok(()) };
+        client.note(What::Asked);
         let (messages, _) = self.fetch(client, &format!("UID FETCH {}", set(uids)), depth, "").await?;
         let messages = messages.into_values().collect();
         let (login, mailbox, validity) = (place.login, place.mailbox, place.validity);
@@ -87,16 +92,16 @@ impl Session {
         Ok(())
     }
 
-    /// What CHANGEDSINCE answers (RFC 7162 §3.1.4.1).
+    /// What CHANGEDSINCE answers (RFC 7162 §3.1.4.1). Recorded as no question of its own: the answer counts with the
+    /// modseq that SELECT told before.
     pub async fn changed_since(&mut self, client: &mut Client, since: ModSeq) -> Result<Messages, Fault> {
         let modifier = format!(" (CHANGEDSINCE {since})");
         let (messages, _) = self.fetch(client, "UID FETCH 1:*", Depth::Token, &modifier).await?;
         Ok(messages)
     }
 
-    /// All UIDs.
+    /// All UIDs, likewise.
     pub async fn search_all(&mut self, client: &mut Client) -> Result<Vec<Uid>, Fault> {
-        client.note(What::Asked);
         let answer = self.command(client, "UID SEARCH ALL").await?;
         self.note_changed(answer.data.iter(), |_| true);
         let found = answer.data.into_iter().find_map(|data| match data {
@@ -112,7 +117,7 @@ impl Session {
         let mut new = Vec::new();
         if let Some((first, last)) = self.news.new.take().filter(|_| !self.news.closed) {
             let fetch = format!("FETCH {first}:{last}");
-            let command = format!("{fetch} {}", Depth::Token.items());
+            let command = format!("{fetch} {}", Depth::Token.items(self.modseqs));
             let answer = self.command(client, &command).await?;
             let numbers: Vec<&Data> = answer
                 .data
@@ -162,8 +167,8 @@ impl Session {
         depth: Depth,
         modifier: &str,
     ) -> Result<(Messages, bool), Fault> {
-        client.note(What::Asked);
-        let answer = self.command(client, &format!("{fetch} {}{modifier}", depth.items())).await?;
+        let answer =
+            self.command(client, &format!("{fetch} {}{modifier}", depth.items(self.modseqs))).await?;
         let (answers, others) = split(&answer.data, depth);
         self.note_changed(others.into_iter(), |_| true);
         let missing = answer.code("EXPUNGEISSUED").is_some();

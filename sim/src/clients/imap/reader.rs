@@ -35,6 +35,12 @@ impl Reader {
             let depth = if client.rng.random_bool(0.4) { Depth::Whole } else { Depth::Token };
             session.fetch_all(client, &selected, depth).await?;
             session.take_news(client).await?;
+            let uids = session.view.uids();
+            if depth == Depth::Token && !uids.is_empty() && !session.news.closed {
+                let uid = uids[client.rng.random_range(0..uids.len())];
+                session.fetch_some(client, &[uid], Depth::Whole).await?;
+                session.take_news(client).await?;
+            }
             while client.rng.random_bool(0.6) && !session.news.closed {
                 if !client.think(self.pace).await {
                     break;

@@ -153,7 +153,12 @@ impl Resynchroniser {
         let same =
             again.place.validity == selected.place.validity && again.highest_modseq == self.kept.modseq;
         if same && listing.still {
-            let flags = |m: &Messages| -> Vec<_> { m.values().map(|s| (s.uid, s.flags.clone())).collect() };
+            // Flags that were changed since SELECT are shown, and are newer than the copy.
+            let later =
+                |uid: &Uid| listing.messages.get(uid).is_some_and(|s| s.modseq > Some(self.kept.modseq));
+            let flags = |m: &Messages| -> Vec<_> {
+                m.values().map(|s| (s.uid, s.flags.clone().filter(|_| !later(&s.uid)))).collect()
+            };
             let (copy, there) = (flags(&self.kept.messages), flags(&listing.messages));
             if copy != there {
                 let differ = |(a, b): &(&(Uid, _), &(Uid, _))| a != b;
@@ -165,6 +170,9 @@ impl Resynchroniser {
                     there.len()
                 ));
             }
+        }
+        for shown in listing.messages.values() {
+            self.keep(shown);
         }
         let news = session.take_news(&mut self.client).await?;
         self.learn(&news);

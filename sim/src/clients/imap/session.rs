@@ -20,6 +20,14 @@ pub struct Session {
     pub view: View,
     /// What was told and not taken yet.
     pub news: News,
+    pub(super) modseqs: Modseqs,
+}
+
+/// Whether the session has enabled mod-sequences (RFC 7162 §3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Modseqs {
+    Unknown,
+    Told,
 }
 
 /// What SELECT says.
@@ -69,6 +77,7 @@ impl Session {
             place: None,
             view: View::default(),
             news: News::default(),
+            modseqs: Modseqs::Unknown,
         };
         match response::read(&mut session.wire).await? {
             Response::Untagged(Data::Status(status)) if status.kind == "OK" => {}
@@ -112,7 +121,10 @@ impl Session {
     }
 
     pub async fn enable(&mut self, client: &mut Client, extension: &str) -> Result<(), Fault> {
-        self.command(client, &format!("ENABLE {extension}")).await.map(|_| ())
+        self.command(client, &format!("ENABLE {extension}")).await?;
+        // Each of the extensions in use here brings them.
+        self.modseqs = Modseqs::Told;
+        Ok(())
     }
 
     /// SELECT. `params` are those of CONDSTORE and QRESYNC, in parentheses, or nothing.
