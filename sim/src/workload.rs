@@ -16,6 +16,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 mod final_pass;
 
@@ -38,6 +39,8 @@ pub struct Plan {
     pub relays: bool,
     /// How long a client may take to end what it does, once it is to stop.
     pub farewell: Duration,
+    /// How long those that only look at mail stay after the last change.
+    pub listen: Duration,
 }
 
 impl Default for Plan {
@@ -48,6 +51,7 @@ impl Default for Plan {
             pace: Duration::from_millis(500)..=Duration::from_secs(4),
             relays: false,
             farewell: Duration::from_secs(45),
+            listen: Duration::from_secs(12),
         }
     }
 }
@@ -64,6 +68,12 @@ enum Job {
     Browse(Login),
 }
 
+impl Job {
+    fn changes_mail(&self) -> bool {
+        !matches!(self, Job::Read(_) | Job::Resync(..) | Job::Idle(_))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 struct Position {
     id: ClientId,
@@ -78,6 +88,7 @@ pub struct Workload {
     accounts: Vec<Login>,
     positions: Vec<Position>,
     farewell: Duration,
+    listen: Duration,
 }
 
 impl Workload {
@@ -94,7 +105,7 @@ impl Workload {
         jobs.shuffle(&mut rng);
         let positions =
             (1..).zip(jobs).map(|(id, job)| Position { id, job, pace: rng.random_range(plan.pace.clone()) });
-        Self { seed, accounts, positions: positions.collect(), farewell: plan.farewell }
+        Self { seed, accounts, positions: positions.collect(), farewell: plan.farewell, listen: plan.listen }
     }
 
     /// The accounts that clients work on.
@@ -126,12 +137,29 @@ impl Workload {
         }
     }
 
-    /// Works over the host `via` until it is told to stop, and has ended everything then. Answers who had not in
-    /// time, and was cut off.
+    /// Works over the host `via` until it is told to stop, and has ended everything then: first those that change
+    /// mail; those that only look at it a while later, so that they can hear of all that was done. Answers who had not
+    /// ended in time, and was cut off.
     pub async fn run(&self, shared: Shared, via: &str) -> Vec<ClientId> {
-        let start = |position: &Position| (position.id, self.start(position, &shared, via));
-        let working: Vec<(ClientId, JoinHandle<()>)> = self.positions.iter().map(start).collect();
+        let looking = Shared { stop: CancellationToken::new(), ..shared.clone() };
+        let (mut workers, mut lookers) = (Vec::new(), Vec::new());
+        for position in &self.positions {
+            let (group, shared) = match position.job.changes_mail() {
+                true => (&mut workers, &shared),
+                false => (&mut lookers, &looking),
+            };
+            group.push((position.id, self.start(position, shared, via)));
+        }
         shared.stop.cancelled().await;
+        let mut late = self.end(workers).await;
+        tokio::time::sleep(self.listen).await;
+        looking.stop.cancel();
+        late.extend(self.end(lookers).await);
+        late
+    }
+
+    /// Waits for these to end, and cuts off those that don't.
+    async fn end(&self, working: Vec<(ClientId, JoinHandle<()>)>) -> Vec<ClientId> {
         let deadline = tokio::time::Instant::now() + self.farewell;
         let mut late = Vec::new();
         for (id, mut working) in working {

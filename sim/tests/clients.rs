@@ -1,10 +1,11 @@
-//! The clients against three nodes that share one store, on a network without faults: nothing is refused, nothing is
-//! lost, and no checker finds anything.
+//! The clients, through the balancer, against three nodes that share one store, on a network without faults: nothing
+//! is refused, nothing is lost, and no checker finds anything.
 
 use gadwall::auth::PasswordCost;
 use gadwall::config::{Config, Settings};
 use gadwall::net::Net;
 use gadwall::{Backend, Env};
+use gadwall_sim::balancer::Balancer;
 use gadwall_sim::check::{self, Facts, Finding};
 use gadwall_sim::clients::Shared;
 use gadwall_sim::history::{Event, GOODBYE, History, Outcome, What};
@@ -55,9 +56,10 @@ async fn serve(
     book: &Mutex<Option<(String, String)>>,
 ) -> Outcomes {
     let [smtp, imap, pop3, http] = PORTS;
+    let balancer = turmoil::lookup("lb");
     let settings = Settings::from_toml(&format!(
         "data = \"/nowhere\"\nstore = \"memory\"\nsmtp = \"0.0.0.0:{smtp}\"\nimap = \"0.0.0.0:{imap}\"\n\
-         pop3 = \"0.0.0.0:{pop3}\"\nhttp = \"0.0.0.0:{http}\"\nmx = \"0.0.0.0:{MX_PORT}\"\naccept-anything = true\n"
+         pop3 = \"0.0.0.0:{pop3}\"\nhttp = \"0.0.0.0:{http}\"\nmx = \"0.0.0.0:{MX_PORT}\"\naccept-anything = true\nproxy-from = \"{balancer}\"\n"
     ))?;
     let entropy = Arc::new(HostEntropy::new(seed, &host));
     let env = Env::inline(Arc::new(HostClock::default()), entropy).with_password_cost(PasswordCost::LEAST);
@@ -98,6 +100,12 @@ fn run(seed: u64) -> Ran {
             async move { serve(store, seed, name, &net, &catchall).await }
         });
     }
+    let (hosts, traced) = (nodes.clone(), trace.clone());
+    sim.host("lb", move || {
+        let net = TracedNet { net: TurmoilNet, trace: traced.clone() };
+        let balancer = Balancer::new(Arc::new(net), &hosts);
+        async move { Ok(balancer.run().await?) }
+    });
     let history = History::default();
     let late = Arc::new(Mutex::new(Vec::new()));
     let (told, audit) = (late.clone(), Arc::new(Mutex::new(Vec::new())));
@@ -106,7 +114,7 @@ fn run(seed: u64) -> Ran {
         let stop = CancellationToken::new();
         let shared = Shared::new(seed, history, Arc::new(TurmoilNet), stop.clone());
         let workload = Workload::draw(seed, &Plan { relays: true, ..Plan::default() });
-        workload.prepare(&shared, &nodes).await;
+        workload.prepare(&shared, &["lb".to_owned()]).await;
         if let Some((login, password)) = catchall.lock().expect("no panic").clone() {
             shared.book.add_catchall(&login, &password);
         }
@@ -114,7 +122,7 @@ fn run(seed: u64) -> Ran {
             tokio::time::sleep(WORK).await;
             stop.cancel();
         });
-        let late = workload.run(shared.clone(), "n0").await;
+        let late = workload.run(shared.clone(), "lb").await;
         *told.lock().expect("no panic") = late;
         workload.final_pass(shared, &nodes).await;
         *audited.lock().expect("no panic") = store.audit().await?;
