@@ -6,7 +6,7 @@ use crate::clients::http::{self, Request, Web};
 use crate::clients::imap::{Idler, Means, Reader, Resynchroniser, Writer};
 use crate::clients::pop3::Fetcher;
 use crate::clients::smtp::{Role, Sender};
-use crate::clients::{Client, Shared};
+use crate::clients::{Client, Shared, now};
 use crate::history::{ClientId, Login};
 use crate::seed;
 use final_pass::Looker;
@@ -81,6 +81,15 @@ struct Position {
     pace: Duration,
 }
 
+/// How the clients came to their end.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// Who had not ended in time, and was cut off.
+    pub late: Vec<ClientId>,
+    /// Since when no client has changed anything. Servers may still have been at what clients had given up.
+    pub quiet_from: Duration,
+}
+
 /// Accounts and clients.
 #[derive(Debug, Clone)]
 pub struct Workload {
@@ -138,9 +147,8 @@ impl Workload {
     }
 
     /// Works over the host `via` until it is told to stop, and has ended everything then: first those that change
-    /// mail; those that only look at it a while later, so that they can hear of all that was done. Answers who had not
-    /// ended in time, and was cut off.
-    pub async fn run(&self, shared: Shared, via: &str) -> Vec<ClientId> {
+    /// mail; those that only look at it a while later, so that they can hear of all that was done.
+    pub async fn run(&self, shared: Shared, via: &str) -> Ended {
         let looking = Shared { stop: CancellationToken::new(), ..shared.clone() };
         let (mut workers, mut lookers) = (Vec::new(), Vec::new());
         for position in &self.positions {
@@ -152,10 +160,11 @@ impl Workload {
         }
         shared.stop.cancelled().await;
         let mut late = self.end(workers).await;
+        let quiet_from = now();
         tokio::time::sleep(self.listen).await;
         looking.stop.cancel();
         late.extend(self.end(lookers).await);
-        late
+        Ended { late, quiet_from }
     }
 
     /// Waits for these to end, and cuts off those that don't.

@@ -28,6 +28,7 @@ type Outcomes = Result<(), Box<dyn std::error::Error>>;
 /// A run.
 struct Ran {
     events: Vec<Event>,
+    quiet_from: Option<Duration>,
     late: Vec<u32>,
     digest: String,
     audit: Vec<String>,
@@ -36,7 +37,13 @@ struct Ran {
 impl Ran {
     fn facts(&self) -> Facts {
         let liveness = self.late.iter().map(|id| format!("client {id} did not end in time")).collect();
-        Facts { healing: Duration::from_secs(10), audit: self.audit.clone(), liveness, ..Facts::default() }
+        Facts {
+            quiet_from: self.quiet_from,
+            healing: Duration::from_secs(10),
+            audit: self.audit.clone(),
+            liveness,
+            ..Facts::default()
+        }
     }
 
     fn findings(&self) -> Vec<Finding> {
@@ -71,6 +78,11 @@ async fn serve(
 }
 
 fn run(seed: u64) -> Ran {
+    run_while(seed, |_| {})
+}
+
+/// The same, and before each step of time something is done to the world.
+fn run_while(seed: u64, mut strike: impl FnMut(&mut turmoil::Sim)) -> Ran {
     let mut sim = turmoil::Builder::new()
         .rng_seed(seed)
         .enable_random_order()
@@ -102,6 +114,8 @@ fn run(seed: u64) -> Ran {
     let history = History::default();
     let late = Arc::new(Mutex::new(Vec::new()));
     let (told, audit) = (late.clone(), Arc::new(Mutex::new(Vec::new())));
+    let quiet = Arc::new(Mutex::new(None));
+    let quieted = quiet.clone();
     let (audited, events) = (audit.clone(), history.clone());
     sim.client("clients", async move {
         let stop = CancellationToken::new();
@@ -115,16 +129,20 @@ fn run(seed: u64) -> Ran {
             tokio::time::sleep(WORK).await;
             stop.cancel();
         });
-        let late = workload.run(shared.clone(), "lb").await;
-        *told.lock().expect("no panic") = late;
+        let ended = workload.run(shared.clone(), "lb").await;
+        *told.lock().expect("no panic") = ended.late;
+        *quieted.lock().expect("no panic") = Some(ended.quiet_from);
         workload.final_pass(shared, &nodes).await;
         *audited.lock().expect("no panic") = store.audit().await?;
         Ok(())
     });
-    sim.run().expect("the simulation comes to its end");
+    while !sim.step().expect("the simulation goes on") {
+        strike(&mut sim);
+    }
     let late = late.lock().expect("no panic").clone();
     let audit = audit.lock().expect("no panic").clone();
-    Ran { events: events.events(), late, digest: trace.digest(), audit }
+    let quiet_from = *quiet.lock().expect("no panic");
+    Ran { events: events.events(), quiet_from, late, digest: trace.digest(), audit }
 }
 
 fn story(ran: &Ran) -> String {
@@ -193,4 +211,34 @@ fn the_same_seed_gives_the_same_history() {
     assert_eq!(once.events.len(), again.events.len());
     assert_eq!(once.digest, again.digest, "the traces differ, and the histories don't");
     assert_ne!(once.digest, run(4).digest);
+}
+
+/// Kills one node after the other, each for some seconds.
+fn killings() -> impl FnMut(&mut turmoil::Sim) {
+    let mut plan =
+        [(8, "n1", false), (13, "n1", true), (20, "n0", false), (26, "n0", true)].into_iter().peekable();
+    move |sim| {
+        while let Some((_, node, up)) = plan.next_if(|(at, ..)| sim.elapsed() >= Duration::from_secs(*at)) {
+            if up { sim.bounce(node) } else { sim.crash(node) }
+        }
+    }
+}
+
+#[test]
+fn nodes_that_die_cost_clients_a_reconnect_and_no_mail() {
+    let mut total: BTreeMap<String, u64> = BTreeMap::new();
+    for seed in SEEDS {
+        let ran = run_while(seed, killings());
+        assert!(ran.findings().is_empty(), "seed {seed}: {}", story(&ran));
+        for (mark, count) in ran.marks() {
+            *total.entry(mark).or_default() += count;
+        }
+        // The others serve all the while.
+        let served =
+            |event: &&Event| matches!(event.what, What::Ended { outcome: Outcome::Acknowledged(_), .. });
+        let during = |event: &&Event| (22..26).contains(&event.at.as_secs());
+        assert!(ran.events.iter().filter(during).filter(served).count() > 0, "seed {seed}");
+    }
+    eprintln!("{total:#?}");
+    assert!(total["session lost"] > 0 && total["mail sent again"] > 0, "{total:#?}");
 }
