@@ -2,6 +2,7 @@
 //!
 //! So far one node on the memory store; docs/ARCHITECTURE.md, "Net and Env", says what makes it possible.
 
+pub mod balancer;
 pub mod campaign;
 pub mod check;
 pub mod clients;

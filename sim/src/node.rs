@@ -40,8 +40,8 @@ impl Node {
 pub struct Cluster {
     pub mongodb_uri: String,
     pub redis_url: Option<String>,
-    /// Whose PROXY headers are believed.
-    pub proxy_from: Option<String>,
+    /// The host whose PROXY headers are believed.
+    pub balancer: String,
     /// Mail is acknowledged before it is stored: the control.
     pub unsafe_early_commit: bool,
 }
@@ -87,8 +87,8 @@ pub async fn start(
     if let Some(bus) = bus {
         backend.counters = bus;
     }
-    let proxy = cluster.proxy_from.as_ref().map(|from| format!("proxy-from = \"{from}\"\n"));
-    let config = config(&proxy.unwrap_or_default())?;
+    let balancer = turmoil::lookup(cluster.balancer.as_str());
+    let config = config(&format!("proxy-from = \"{balancer}\"\nmx = \"0.0.0.0:{MX_PORT}\"\n"))?;
     let env = Env::inline(clock, entropy).with_password_cost(PasswordCost::LEAST);
     Ok(run::start(config, backend, env, net).await?)
 }

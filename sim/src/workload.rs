@@ -6,7 +6,7 @@ use crate::clients::http::{self, Request, Web};
 use crate::clients::imap::{Idler, Means, Reader, Resynchroniser, Writer};
 use crate::clients::pop3::Fetcher;
 use crate::clients::smtp::{Role, Sender};
-use crate::clients::{Client, Shared};
+use crate::clients::{Client, Shared, now};
 use crate::history::{ClientId, Login};
 use crate::seed;
 use final_pass::Looker;
@@ -16,6 +16,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 mod final_pass;
 
@@ -38,6 +39,8 @@ pub struct Plan {
     pub relays: bool,
     /// How long a client may take to end what it does, once it is to stop.
     pub farewell: Duration,
+    /// How long those that only look at mail stay after the last change.
+    pub listen: Duration,
 }
 
 impl Default for Plan {
@@ -48,6 +51,7 @@ impl Default for Plan {
             pace: Duration::from_millis(500)..=Duration::from_secs(4),
             relays: false,
             farewell: Duration::from_secs(45),
+            listen: Duration::from_secs(12),
         }
     }
 }
@@ -64,11 +68,26 @@ enum Job {
     Browse(Login),
 }
 
+impl Job {
+    fn changes_mail(&self) -> bool {
+        !matches!(self, Job::Read(_) | Job::Resync(..) | Job::Idle(_))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 struct Position {
     id: ClientId,
     job: Job,
     pace: Duration,
+}
+
+/// How the clients came to their end.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// Who had not ended in time, and was cut off.
+    pub late: Vec<ClientId>,
+    /// Since when no client has changed anything. Servers may still have been at what clients had given up.
+    pub quiet_from: Duration,
 }
 
 /// Accounts and clients.
@@ -78,6 +97,7 @@ pub struct Workload {
     accounts: Vec<Login>,
     positions: Vec<Position>,
     farewell: Duration,
+    listen: Duration,
 }
 
 impl Workload {
@@ -94,7 +114,7 @@ impl Workload {
         jobs.shuffle(&mut rng);
         let positions =
             (1..).zip(jobs).map(|(id, job)| Position { id, job, pace: rng.random_range(plan.pace.clone()) });
-        Self { seed, accounts, positions: positions.collect(), farewell: plan.farewell }
+        Self { seed, accounts, positions: positions.collect(), farewell: plan.farewell, listen: plan.listen }
     }
 
     /// The accounts that clients work on.
@@ -126,12 +146,29 @@ impl Workload {
         }
     }
 
-    /// Works over the host `via` until it is told to stop, and has ended everything then. Answers who had not in
-    /// time, and was cut off.
-    pub async fn run(&self, shared: Shared, via: &str) -> Vec<ClientId> {
-        let start = |position: &Position| (position.id, self.start(position, &shared, via));
-        let working: Vec<(ClientId, JoinHandle<()>)> = self.positions.iter().map(start).collect();
+    /// Works over the host `via` until it is told to stop, and has ended everything then: first those that change
+    /// mail; those that only look at it a while later, so that they can hear of all that was done.
+    pub async fn run(&self, shared: Shared, via: &str) -> Ended {
+        let looking = Shared { stop: CancellationToken::new(), ..shared.clone() };
+        let (mut workers, mut lookers) = (Vec::new(), Vec::new());
+        for position in &self.positions {
+            let (group, shared) = match position.job.changes_mail() {
+                true => (&mut workers, &shared),
+                false => (&mut lookers, &looking),
+            };
+            group.push((position.id, self.start(position, shared, via)));
+        }
         shared.stop.cancelled().await;
+        let mut late = self.end(workers).await;
+        let quiet_from = now();
+        tokio::time::sleep(self.listen).await;
+        looking.stop.cancel();
+        late.extend(self.end(lookers).await);
+        Ended { late, quiet_from }
+    }
+
+    /// Waits for these to end, and cuts off those that don't.
+    async fn end(&self, working: Vec<(ClientId, JoinHandle<()>)>) -> Vec<ClientId> {
         let deadline = tokio::time::Instant::now() + self.farewell;
         let mut late = Vec::new();
         for (id, mut working) in working {

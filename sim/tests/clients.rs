@@ -1,10 +1,11 @@
-//! The clients against three nodes that share one store, on a network without faults: nothing is refused, nothing is
-//! lost, and no checker finds anything.
+//! The clients, through the balancer, against three nodes that share one store, on a network without faults: nothing
+//! is refused, nothing is lost, and no checker finds anything.
 
 use gadwall::auth::PasswordCost;
 use gadwall::config::{Config, Settings};
 use gadwall::net::Net;
 use gadwall::{Backend, Env};
+use gadwall_sim::balancer::Balancer;
 use gadwall_sim::check::{self, Facts, Finding};
 use gadwall_sim::clients::Shared;
 use gadwall_sim::history::{Event, GOODBYE, History, Outcome, What};
@@ -14,7 +15,7 @@ use gadwall_sim::{HostClock, MX_PORT, PORTS, Trace, TracedNet, TurmoilNet};
 use gadwall_storage::Maintenance;
 use gadwall_storage::memory::MemoryStore;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,7 @@ type Outcomes = Result<(), Box<dyn std::error::Error>>;
 /// A run.
 struct Ran {
     events: Vec<Event>,
+    quiet_from: Option<Duration>,
     late: Vec<u32>,
     digest: String,
     audit: Vec<String>,
@@ -35,7 +37,13 @@ struct Ran {
 impl Ran {
     fn facts(&self) -> Facts {
         let liveness = self.late.iter().map(|id| format!("client {id} did not end in time")).collect();
-        Facts { healing: Duration::from_secs(10), audit: self.audit.clone(), liveness, ..Facts::default() }
+        Facts {
+            quiet_from: self.quiet_from,
+            healing: Duration::from_secs(10),
+            audit: self.audit.clone(),
+            liveness,
+            ..Facts::default()
+        }
     }
 
     fn findings(&self) -> Vec<Finding> {
@@ -55,9 +63,10 @@ async fn serve(
     book: &Mutex<Option<(String, String)>>,
 ) -> Outcomes {
     let [smtp, imap, pop3, http] = PORTS;
+    let balancer = turmoil::lookup("lb");
     let settings = Settings::from_toml(&format!(
         "data = \"/nowhere\"\nstore = \"memory\"\nsmtp = \"0.0.0.0:{smtp}\"\nimap = \"0.0.0.0:{imap}\"\n\
-         pop3 = \"0.0.0.0:{pop3}\"\nhttp = \"0.0.0.0:{http}\"\nmx = \"0.0.0.0:{MX_PORT}\"\naccept-anything = true\n"
+         pop3 = \"0.0.0.0:{pop3}\"\nhttp = \"0.0.0.0:{http}\"\nmx = \"0.0.0.0:{MX_PORT}\"\naccept-anything = true\nproxy-from = \"{balancer}\"\n"
     ))?;
     let entropy = Arc::new(HostEntropy::new(seed, &host));
     let env = Env::inline(Arc::new(HostClock::default()), entropy).with_password_cost(PasswordCost::LEAST);
@@ -68,14 +77,12 @@ async fn serve(
     std::future::pending().await
 }
 
-/// Libraries that look at the machine's own clock are shown the simulation's.
-fn hide_clocks() {
-    static HIDDEN: OnceLock<mad_turmoil::time::SimClocksGuard> = OnceLock::new();
-    HIDDEN.get_or_init(mad_turmoil::time::SimClocksGuard::init);
+fn run(seed: u64) -> Ran {
+    run_while(seed, |_| {})
 }
 
-fn run(seed: u64) -> Ran {
-    hide_clocks();
+/// The same, and before each step of time something is done to the world.
+fn run_while(seed: u64, mut strike: impl FnMut(&mut turmoil::Sim)) -> Ran {
     let mut sim = turmoil::Builder::new()
         .rng_seed(seed)
         .enable_random_order()
@@ -98,15 +105,23 @@ fn run(seed: u64) -> Ran {
             async move { serve(store, seed, name, &net, &catchall).await }
         });
     }
+    let (hosts, traced) = (nodes.clone(), trace.clone());
+    sim.host("lb", move || {
+        let net = TracedNet { net: TurmoilNet, trace: traced.clone() };
+        let balancer = Balancer::new(Arc::new(net), &hosts);
+        async move { Ok(balancer.run().await?) }
+    });
     let history = History::default();
     let late = Arc::new(Mutex::new(Vec::new()));
     let (told, audit) = (late.clone(), Arc::new(Mutex::new(Vec::new())));
+    let quiet = Arc::new(Mutex::new(None));
+    let quieted = quiet.clone();
     let (audited, events) = (audit.clone(), history.clone());
     sim.client("clients", async move {
         let stop = CancellationToken::new();
         let shared = Shared::new(seed, history, Arc::new(TurmoilNet), stop.clone());
         let workload = Workload::draw(seed, &Plan { relays: true, ..Plan::default() });
-        workload.prepare(&shared, &nodes).await;
+        workload.prepare(&shared, &["lb".to_owned()]).await;
         if let Some((login, password)) = catchall.lock().expect("no panic").clone() {
             shared.book.add_catchall(&login, &password);
         }
@@ -114,16 +129,20 @@ fn run(seed: u64) -> Ran {
             tokio::time::sleep(WORK).await;
             stop.cancel();
         });
-        let late = workload.run(shared.clone(), "n0").await;
-        *told.lock().expect("no panic") = late;
+        let ended = workload.run(shared.clone(), "lb").await;
+        *told.lock().expect("no panic") = ended.late;
+        *quieted.lock().expect("no panic") = Some(ended.quiet_from);
         workload.final_pass(shared, &nodes).await;
         *audited.lock().expect("no panic") = store.audit().await?;
         Ok(())
     });
-    sim.run().expect("the simulation comes to its end");
+    while !sim.step().expect("the simulation goes on") {
+        strike(&mut sim);
+    }
     let late = late.lock().expect("no panic").clone();
     let audit = audit.lock().expect("no panic").clone();
-    Ran { events: events.events(), late, digest: trace.digest(), audit }
+    let quiet_from = *quiet.lock().expect("no panic");
+    Ran { events: events.events(), quiet_from, late, digest: trace.digest(), audit }
 }
 
 fn story(ran: &Ran) -> String {
@@ -180,6 +199,9 @@ fn without_faults_nothing_is_refused_and_nothing_is_found() {
 
 #[test]
 fn the_same_seed_gives_the_same_history() {
+    // Libraries that look at the machine's own clock are shown the simulation's. No longer than needed: the test
+    // harness gets to see it too, and then waits for this test without pausing.
+    let _guard = mad_turmoil::time::SimClocksGuard::init();
     // Each on a thread of its own: the HTTP library keeps the last Date it made for its thread.
     let once = std::thread::spawn(|| run(3)).join().expect("a run");
     let again = std::thread::spawn(|| run(3)).join().expect("a run");
@@ -189,4 +211,34 @@ fn the_same_seed_gives_the_same_history() {
     assert_eq!(once.events.len(), again.events.len());
     assert_eq!(once.digest, again.digest, "the traces differ, and the histories don't");
     assert_ne!(once.digest, run(4).digest);
+}
+
+/// Kills one node after the other, each for some seconds.
+fn killings() -> impl FnMut(&mut turmoil::Sim) {
+    let mut plan =
+        [(8, "n1", false), (13, "n1", true), (20, "n0", false), (26, "n0", true)].into_iter().peekable();
+    move |sim| {
+        while let Some((_, node, up)) = plan.next_if(|(at, ..)| sim.elapsed() >= Duration::from_secs(*at)) {
+            if up { sim.bounce(node) } else { sim.crash(node) }
+        }
+    }
+}
+
+#[test]
+fn nodes_that_die_cost_clients_a_reconnect_and_no_mail() {
+    let mut total: BTreeMap<String, u64> = BTreeMap::new();
+    for seed in SEEDS {
+        let ran = run_while(seed, killings());
+        assert!(ran.findings().is_empty(), "seed {seed}: {}", story(&ran));
+        for (mark, count) in ran.marks() {
+            *total.entry(mark).or_default() += count;
+        }
+        // The others serve all the while.
+        let served =
+            |event: &&Event| matches!(event.what, What::Ended { outcome: Outcome::Acknowledged(_), .. });
+        let during = |event: &&Event| (22..26).contains(&event.at.as_secs());
+        assert!(ran.events.iter().filter(during).filter(served).count() > 0, "seed {seed}");
+    }
+    eprintln!("{total:#?}");
+    assert!(total["session lost"] > 0 && total["mail sent again"] > 0, "{total:#?}");
 }

@@ -36,7 +36,7 @@ impl Shared {
         Self {
             history,
             net,
-            mails: Mails { seed },
+            mails: Mails::new(seed),
             book: Book::default(),
             keys: Keys::default(),
             acks: Acks::default(),

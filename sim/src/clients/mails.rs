@@ -5,16 +5,20 @@ use crate::history::Attempt;
 use crate::seed;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rand::RngExt;
 use rand::rngs::StdRng;
+use rand::{Rng, RngExt};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 /// Attachments that mails share, so that their content is stored once and collected late.
 const SHARED: u32 = 4;
 
-/// Makes mails, and recognises them.
-#[derive(Debug, Clone, Copy)]
+/// Makes mails, and recognises them. All clones are one.
+#[derive(Debug, Clone)]
 pub struct Mails {
-    pub seed: u64,
+    seed: u64,
+    /// Made so far, without the line that numbers the attempt: each is looked at again and again.
+    made: Arc<Mutex<BTreeMap<u32, Arc<[u8]>>>>,
 }
 
 /// What came back.
@@ -26,14 +30,25 @@ pub struct Recognised {
 }
 
 impl Mails {
+    /// Those of a run.
+    pub fn new(seed: u64) -> Self {
+        Self { seed, made: Arc::default() }
+    }
+
     /// The whole mail, lines ended by CRLF.
     pub fn bytes(&self, attempt: Attempt) -> Vec<u8> {
         // All attempts to send a mail are one mail, but for the number in the header.
-        let mut rng = seed::stream(self.seed, &format!("mail {}", attempt.mail));
+        let number = format!("X-Sim: {}.{}\r\n", attempt.mail, attempt.attempt);
+        let mut made = self.made.lock().expect("no holder of the lock panics");
+        let rest = made.entry(attempt.mail).or_insert_with(|| self.make(attempt.mail).into());
+        [number.as_bytes(), rest].concat()
+    }
+
+    fn make(&self, number: u32) -> Vec<u8> {
+        let mut rng = seed::stream(self.seed, &format!("mail {number}"));
         let mut mail = format!(
-            "X-Sim: {}.{}\r\nFrom: Sim <sim@sim.test>\r\nTo: you@sim.test\r\nSubject: Mail {}\r\n\
-             Message-ID: <{}@sim.test>\r\nMIME-Version: 1.0\r\n",
-            attempt.mail, attempt.attempt, attempt.mail, attempt.mail,
+            "From: Sim <sim@sim.test>\r\nTo: you@sim.test\r\nSubject: Mail {number}\r\n\
+             Message-ID: <{number}@sim.test>\r\nMIME-Version: 1.0\r\n",
         )
         .into_bytes();
         let size = match rng.random_range(0..100) {
@@ -89,7 +104,8 @@ impl Mails {
             None => seed::stream(self.seed, &format!("attachment of {size} {}", rng.random::<u32>())),
         };
         let size = shared.map_or(size, |n| 5_000 + 9_000 * n as usize);
-        let bytes: Vec<u8> = (0..size * 3 / 4).map(|_| content.random()).collect();
+        let mut bytes = vec![0; size * 3 / 4];
+        content.fill_bytes(&mut bytes);
         for line in STANDARD.encode(bytes).as_bytes().chunks(76) {
             mail.extend_from_slice(line);
             mail.extend_from_slice(b"\r\n");
@@ -119,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_mail_is_recognised_and_any_lost_byte_is_noticed() {
-        let mails = Mails { seed: 3 };
+        let mails = Mails::new(3);
         for mail in 0..200 {
             let attempt = Attempt { mail, attempt: 2 };
             let sent = mails.bytes(attempt);
@@ -136,7 +152,7 @@ mod tests {
 
     #[test]
     fn some_mails_are_large() {
-        let mails = Mails { seed: 3 };
+        let mails = Mails::new(3);
         let sizes: Vec<usize> =
             (0..300).map(|mail| mails.bytes(Attempt { mail, attempt: 1 }).len()).collect();
         assert!(sizes.iter().filter(|s| **s > 32 << 10).count() > 5, "{sizes:?}");

@@ -1,6 +1,6 @@
 //! What is done to the world, when, and for how long.
 
-use super::stage::Stage;
+use super::stage::{BALANCER, Stage};
 use super::swarm::{Kind, Swarm};
 use crate::seed::stream;
 use gadwall_sim_mongod::disk::PowerCut;
@@ -77,7 +77,7 @@ impl Faults {
                 self.crash(stage, &node, 6000);
             }
             Kind::RollingRestart => self.kill_node(stage, 0),
-            Kind::BalancerCrash => self.crash(stage, "lb", 2000),
+            Kind::BalancerCrash => self.crash(stage, BALANCER, 2000),
             Kind::RedisCrash => {
                 let server = self.pick(&stage.redis_names());
                 self.crash(stage, &server, 8000);

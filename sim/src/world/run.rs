@@ -2,11 +2,11 @@
 
 use super::faults::Faults;
 use super::hosts::Ground;
-use super::stage::{Controls, Stage};
+use super::stage::{BALANCER, Controls, Stage};
 use super::swarm::{Kind, Swarm};
 use crate::check::{self, Facts, Finding};
 use crate::clients::Shared;
-use crate::history::{ClientId, Event, History};
+use crate::history::{Event, History};
 use crate::seed::{HostEntropy, stream};
 use crate::workload::{self, Workload};
 use crate::{HostClock, Trace};
@@ -22,8 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How long the cluster has to elect a primary and to serve at first, and again after everything has healed.
 const READY: Duration = Duration::from_secs(60);
-/// How long clients go on after everything has healed, so that those who listen can hear of everything.
-const CALM: Duration = Duration::from_secs(15);
+/// How long clients go on after everything has healed: longer than a store tries anything, so that nothing that was
+/// begun before is under way any more when they stop.
+const CALM: Duration = Duration::from_secs(25);
 /// How long a client may take to end what it has begun.
 const ENDED: Duration = Duration::from_secs(60);
 /// How long the last look at everything may take.
@@ -97,8 +98,7 @@ struct Run<'a> {
     stand: watch::Receiver<Stand>,
     look: watch::Sender<bool>,
     audit: watch::Receiver<Vec<String>>,
-    late: watch::Receiver<Vec<ClientId>>,
-    quiet_from: Option<Duration>,
+    ended: watch::Receiver<Option<workload::Ended>>,
     liveness: Vec<String>,
 }
 
@@ -107,17 +107,17 @@ impl<'a> Run<'a> {
         let (stand, heard) = watch::channel(Stand::Beginning);
         let (look, looks) = watch::channel(false);
         let (audit, audited) = watch::channel(Vec::new());
-        let (late, were_late) = watch::channel(Vec::new());
+        let (ended, have_ended) = watch::channel(None);
         let stop = CancellationToken::new();
         let history = History::default();
         let shared = Shared::new(plan.seed, history.clone(), ground.net(), stop.clone());
-        let workload = Workload::draw(plan.seed, &workload::Plan::default());
+        let workload = Workload::draw(plan.seed, &workload::Plan { relays: true, ..workload::Plan::default() });
         let nodes = stage.node_names();
         let (cluster, seed) = (stage.cluster.clone(), plan.seed);
         stage.sim.client("clients", async move {
             workload.prepare(&shared, &nodes).await;
             stand.send_replace(Stand::Working);
-            late.send_replace(workload.run(shared.clone(), "n0").await);
+            ended.send_replace(Some(workload.run(shared.clone(), BALANCER).await));
             stand.send_replace(Stand::Ended);
             let mut looks = looks;
             looks.wait_for(|look| *look).await?;
@@ -137,14 +137,20 @@ impl<'a> Run<'a> {
             stand: heard,
             look,
             audit: audited,
-            late: were_late,
-            quiet_from: None,
+            ended: have_ended,
             liveness: Vec::new(),
         }
     }
 
     fn step(&mut self) {
         self.stage.sim.step().expect("no host fails: what fails on a host is noted, and the host goes on");
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let end = self.stage.elapsed() + time;
+        while self.stage.elapsed() < end {
+            self.step();
+        }
     }
 
     /// Goes on until something holds; says so if it does not within this time.
@@ -178,16 +184,12 @@ impl<'a> Run<'a> {
 
     fn come_right(&mut self) {
         let away = self.leave_minority();
-        let calm = self.stage.elapsed() + CALM;
-        while self.stage.elapsed() < calm {
-            self.step();
-        }
+        self.pass(CALM);
         self.stop.cancel();
         self.stage.note("clients end what they have begun");
         if !self.until("every client has ended what it had begun", ENDED, |run| *run.stand.borrow() >= Stand::Ended) {
             return;
         }
-        self.quiet_from = Some(self.stage.elapsed());
         self.look.send_replace(true);
         self.stage.note("everything is looked at");
         self.until("every node shows everything", LOOKED, |run| *run.stand.borrow() >= Stand::Looked);
@@ -213,10 +215,11 @@ impl<'a> Run<'a> {
 
     fn report(mut self, struck: BTreeMap<Kind, u64>) -> Report {
         let events = self.history.events();
-        let late = self.late.borrow().clone();
-        self.liveness.extend(late.iter().map(|id| format!("client {id} did not end what it had begun")));
+        let ended = self.ended.borrow().clone();
+        let late = ended.iter().flat_map(|ended| &ended.late);
+        self.liveness.extend(late.map(|id| format!("client {id} did not end what it had begun")));
         let facts = Facts {
-            quiet_from: self.quiet_from,
+            quiet_from: ended.map(|ended| ended.quiet_from),
             healing: HEARD,
             retention: None,
             audit: self.audit.borrow().clone(),

@@ -4,6 +4,7 @@ use super::hosts::{Ground, Host, MONGO_PORT, MemberHost, NodeHost};
 use super::redis;
 use super::swarm::Swarm;
 use crate::HostClock;
+use crate::balancer::Balancer;
 use crate::node::Cluster;
 use gadwall_sim_mongod::disk::PowerCut;
 use gadwall_sim_mongod::Member;
@@ -15,6 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub const NODES: usize = 3;
+/// The host that clients know.
+pub const BALANCER: &str = "lb";
 /// One step of virtual time.
 const TICK: Duration = Duration::from_millis(5);
 
@@ -52,6 +55,11 @@ impl Stage {
             stage.clocks.insert(node.host.name.clone(), node.host.clock.clone());
             stage.sim.host(node.host.name.clone(), move || node.clone().run());
         }
+        let (net, names) = (ground.net(), stage.node_names());
+        stage.sim.host(BALANCER, move || {
+            let balancer = Balancer::new(net.clone(), &names);
+            async move { Ok(balancer.run().await?) }
+        });
         for server in redis::servers(ground) {
             stage.clocks.insert(server.host.name.clone(), server.host.clock.clone());
             stage.redis.push(server.handle.clone());
@@ -85,7 +93,7 @@ impl Stage {
         let cluster = Arc::new(Cluster {
             mongodb_uri: uri,
             redis_url: Some(redis::url()),
-            proxy_from: None,
+            balancer: BALANCER.to_owned(),
             unsafe_early_commit: controls.unsafe_early_commit,
         });
         let mut stage = Stage {
@@ -158,7 +166,6 @@ impl Stage {
     }
 
     pub fn crash(&mut self, host: &str) {
-        if host == "lb" { return; }
         if !self.down.insert(host.to_owned()) {
             return;
         }
