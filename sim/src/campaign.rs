@@ -32,14 +32,18 @@ impl Outcome {
     fn findings(&self) -> Vec<String> {
         let Some(report) = &self.report else { return vec![self.text.clone()] };
         let findings = report["findings"].as_array().cloned().unwrap_or_default();
-        findings.iter().map(|finding| format!("{}: {}", finding[0].as_str().unwrap_or_default(), finding[1])).collect()
+        findings
+            .iter()
+            .map(|finding| format!("{}: {}", finding[0].as_str().unwrap_or_default(), finding[1]))
+            .collect()
     }
 }
 
 impl Campaign {
     /// One run.
     fn once(&self, seed: u64) -> Result<Outcome, String> {
-        let program = std::env::current_exe().map_err(|e| format!("this program does not know its path: {e}"))?;
+        let program =
+            std::env::current_exe().map_err(|e| format!("this program does not know its path: {e}"))?;
         let output = Command::new("timeout")
             .arg(PATIENCE_SECS.to_string())
             .arg(program)
@@ -117,7 +121,8 @@ impl Sums {
         self.virtual_seconds += report["elapsed"].as_f64().unwrap_or_default();
         for part in ["marks", "struck", "replication"] {
             for (name, count) in report[part].as_object().into_iter().flatten() {
-                *self.counts.entry(format!("{part}/{name}")).or_default() += count.as_u64().unwrap_or_default();
+                *self.counts.entry(format!("{part}/{name}")).or_default() +=
+                    count.as_u64().unwrap_or_default();
             }
         }
     }

@@ -1,8 +1,8 @@
 //! The product's store on a simulated replica set, with the driver that it has in production: what it has acknowledged
 //! is there once, whoever dies meanwhile.
 
-use gadwall_sim::world::{Controls, Ground, Kind, Stage, Swarm};
 use gadwall_sim::world::Faults;
+use gadwall_sim::world::{Controls, Ground, Kind, Stage, Swarm};
 use gadwall_sim::{HostClock, Trace};
 use gadwall_storage::contract::{Backend, Instance, World, message, read_all};
 use gadwall_storage::mongo::{MongoOptions, MongoStore};
@@ -48,11 +48,17 @@ const APPENDS: u32 = 100;
 /// Between two of them, so that something can happen.
 const PAUSE: Duration = Duration::from_millis(200);
 
-async fn work(uri: String, early: bool, told: Arc<Mutex<Told>>, calm: tokio::sync::watch::Receiver<bool>) -> turmoil::Result {
+async fn work(
+    uri: String,
+    early: bool,
+    told: Arc<Mutex<Told>>,
+    calm: tokio::sync::watch::Receiver<bool>,
+) -> turmoil::Result {
     let world = World::new(&SimBackend { uri, early }).await;
     let user = world.user("ann").await;
     for n in 0..APPENDS {
-        let answer = world.store().append(world.op(), user.inbox, vec![message(n.to_string().as_bytes())]).await;
+        let answer =
+            world.store().append(world.op(), user.inbox, vec![message(n.to_string().as_bytes())]).await;
         told.lock().unwrap().acknowledged.insert(n, answer.is_ok());
         tokio::time::sleep(PAUSE).await;
     }
@@ -120,7 +126,11 @@ fn rough() -> Swarm {
 }
 
 /// Runs seeds until `enough`; what each has found.
-fn seeds(seeds: std::ops::Range<u64>, controls: Controls, enough: impl Fn(&[String]) -> bool) -> Vec<(u64, Vec<String>)> {
+fn seeds(
+    seeds: std::ops::Range<u64>,
+    controls: Controls,
+    enough: impl Fn(&[String]) -> bool,
+) -> Vec<(u64, Vec<String>)> {
     let mut all = Vec::new();
     for seed in seeds {
         let (findings, _, stage) = run(seed, &rough(), controls);
@@ -136,7 +146,10 @@ fn seeds(seeds: std::ops::Range<u64>, controls: Controls, enough: impl Fn(&[Stri
 
 #[test]
 fn what_is_acknowledged_outlives_elections_and_blackouts() {
-    let (from, to) = (std::env::var("FROM").map_or(0, |s| s.parse().unwrap()), std::env::var("TO").map_or(12, |s| s.parse().unwrap()));
+    let (from, to) = (
+        std::env::var("FROM").map_or(0, |s| s.parse().unwrap()),
+        std::env::var("TO").map_or(12, |s| s.parse().unwrap()),
+    );
     for (seed, findings) in seeds(from..to, Controls::default(), |findings| !findings.is_empty()) {
         assert!(findings.is_empty(), "seed {seed}: {findings:#?}");
     }

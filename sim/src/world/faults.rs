@@ -134,7 +134,8 @@ impl Faults {
     fn hints(&mut self, stage: &mut Stage) {
         let server = self.rng.random_range(0..stage.redis.len());
         let mut chance = || self.rng.random_range(0..700);
-        let faults = PubSubFaults { lose: chance(), double: chance(), reorder: chance(), silent: chance() < 100 };
+        let faults =
+            PubSubFaults { lose: chance(), double: chance(), reorder: chance(), silent: chance() < 100 };
         stage.note(&format!("hints of r{server}: {faults:?}"));
         stage.redis[server].set_faults(faults);
         self.later(stage, 10_000, Undo::Hints(server));

@@ -1,8 +1,8 @@
 //! The hosts of the world: what each is made of, what survives its process, and its process.
 
-use crate::{HostClock, Trace, TracedNet, TurmoilNet};
 use crate::node::{self, Cluster};
 use crate::seed::HostEntropy;
+use crate::{HostClock, Trace, TracedNet, TurmoilNet};
 use gadwall::net::Net;
 use gadwall_sim_mongod::disk::SimDisk;
 use gadwall_sim_mongod::repl::{Identity, Machine, Settings, Witness};

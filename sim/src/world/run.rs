@@ -111,7 +111,8 @@ impl<'a> Run<'a> {
         let stop = CancellationToken::new();
         let history = History::default();
         let shared = Shared::new(plan.seed, history.clone(), ground.net(), stop.clone());
-        let workload = Workload::draw(plan.seed, &workload::Plan { relays: true, ..workload::Plan::default() });
+        let workload =
+            Workload::draw(plan.seed, &workload::Plan { relays: true, ..workload::Plan::default() });
         let nodes = stage.node_names();
         let (cluster, seed) = (stage.cluster.clone(), plan.seed);
         stage.sim.client("clients", async move {
@@ -187,7 +188,9 @@ impl<'a> Run<'a> {
         self.pass(CALM);
         self.stop.cancel();
         self.stage.note("clients end what they have begun");
-        if !self.until("every client has ended what it had begun", ENDED, |run| *run.stand.borrow() >= Stand::Ended) {
+        if !self.until("every client has ended what it had begun", ENDED, |run| {
+            *run.stand.borrow() >= Stand::Ended
+        }) {
             return;
         }
         self.look.send_replace(true);

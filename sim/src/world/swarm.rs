@@ -121,7 +121,13 @@ impl Swarm {
 
     /// A run in which nothing goes wrong.
     pub fn calm() -> Self {
-        Swarm { members: 3, latency: Duration::from_millis(5), disk: Duration::from_millis(5), kinds: BTreeMap::new(), leaves_minority: false }
+        Swarm {
+            members: 3,
+            latency: Duration::from_millis(5),
+            disk: Duration::from_millis(5),
+            kinds: BTreeMap::new(),
+            leaves_minority: false,
+        }
     }
 }
 
