@@ -213,22 +213,32 @@ fn the_same_seed_gives_the_same_history() {
     assert_ne!(once.digest, run(4).digest);
 }
 
-/// Kills one node after the other, each for some seconds.
-fn killings() -> impl FnMut(&mut turmoil::Sim) {
-    let mut plan =
-        [(8, "n1", false), (13, "n1", true), (20, "n0", false), (26, "n0", true)].into_iter().peekable();
+/// Something that is done to the world.
+type Strike = fn(&mut turmoil::Sim);
+
+/// Kills one node after the other, and cuts the third off, each for some seconds.
+fn trouble() -> impl FnMut(&mut turmoil::Sim) {
+    let plan: [(u64, Strike); 6] = [
+        (8, |sim| sim.crash("n1")),
+        (13, |sim| sim.bounce("n1")),
+        (18, |sim| sim.crash("n0")),
+        (24, |sim| sim.bounce("n0")),
+        (28, |sim| sim.partition("lb", "n2")),
+        (34, |sim| sim.repair("lb", "n2")),
+    ];
+    let mut plan = plan.into_iter().peekable();
     move |sim| {
-        while let Some((_, node, up)) = plan.next_if(|(at, ..)| sim.elapsed() >= Duration::from_secs(*at)) {
-            if up { sim.bounce(node) } else { sim.crash(node) }
+        while let Some((_, strike)) = plan.next_if(|(at, _)| sim.elapsed() >= Duration::from_secs(*at)) {
+            strike(sim);
         }
     }
 }
 
 #[test]
-fn nodes_that_die_cost_clients_a_reconnect_and_no_mail() {
+fn nodes_that_die_or_are_cut_off_cost_clients_a_reconnect_and_no_mail() {
     let mut total: BTreeMap<String, u64> = BTreeMap::new();
     for seed in SEEDS {
-        let ran = run_while(seed, killings());
+        let ran = run_while(seed, trouble());
         assert!(ran.findings().is_empty(), "seed {seed}: {}", story(&ran));
         for (mark, count) in ran.marks() {
             *total.entry(mark).or_default() += count;
@@ -236,7 +246,7 @@ fn nodes_that_die_cost_clients_a_reconnect_and_no_mail() {
         // The others serve all the while.
         let served =
             |event: &&Event| matches!(event.what, What::Ended { outcome: Outcome::Acknowledged(_), .. });
-        let during = |event: &&Event| (22..26).contains(&event.at.as_secs());
+        let during = |event: &&Event| (20..32).contains(&event.at.as_secs());
         assert!(ran.events.iter().filter(during).filter(served).count() > 0, "seed {seed}");
     }
     eprintln!("{total:#?}");
