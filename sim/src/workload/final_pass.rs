@@ -73,7 +73,12 @@ impl Looker {
     }
 
     async fn maildrop(&mut self, login: &Login) -> Result<(), Fault> {
-        let mut session = pop3::Session::open(&mut self.client, login).await?;
+        let mut session = match pop3::Session::open(&mut self.client, login).await {
+            // RFC 1939 §3: a session whose client the network has swallowed lives for ten minutes at least, and §4: it
+            // has the maildrop for itself.
+            Err(Fault::Refused(why)) if why.contains("[IN-USE]") => return Ok(()),
+            opened => opened?,
+        };
         session.list(&mut self.client).await?;
         session.quit(&mut self.client, &[]).await
     }
