@@ -1,6 +1,7 @@
 //! Deterministic simulation of Gadwall: the real engines on simulated machines and a simulated network.
 //!
-//! So far one node on the memory store; docs/ARCHITECTURE.md, "Net and Env", says what makes it possible.
+//! docs/simulation.md says what is simulated and what a run proves; docs/ARCHITECTURE.md, "Net and Env", what makes it
+//! possible.
 
 pub mod balancer;
 pub mod campaign;

@@ -76,8 +76,7 @@ async fn work(
     Ok(())
 }
 
-#[allow(dead_code)]
-fn run(seed: u64, swarm: &Swarm, controls: Controls) -> (Vec<String>, String, Stage) {
+fn run(seed: u64, swarm: &Swarm, controls: Controls) -> (Vec<String>, Stage) {
     let ground = Ground { seed, trace: Trace::default() };
     let mut stage = Stage::of_members(&ground, swarm, controls);
     let told = Arc::new(Mutex::new(Told::default()));
@@ -108,12 +107,12 @@ fn run(seed: u64, swarm: &Swarm, controls: Controls) -> (Vec<String>, String, St
         }
     }
     drop(told);
-    (findings, ground.trace.digest(), stage)
+    (findings, stage)
 }
 
 #[test]
 fn a_store_lives_on_a_simulated_replica_set() {
-    let (findings, _, stage) = run(1, &Swarm::calm(), Controls::default());
+    let (findings, stage) = run(1, &Swarm::calm(), Controls::default());
     assert!(findings.is_empty(), "{findings:#?}");
     println!("{:?} {:?}", stage.elapsed(), stage.witness.counts());
 }
@@ -125,65 +124,22 @@ fn rough() -> Swarm {
     Swarm { kinds, ..Swarm::calm() }
 }
 
-/// Runs seeds until `enough`; what each has found.
-fn seeds(
-    seeds: std::ops::Range<u64>,
-    controls: Controls,
-    enough: impl Fn(&[String]) -> bool,
-) -> Vec<(u64, Vec<String>)> {
-    let mut all = Vec::new();
-    for seed in seeds {
-        let (findings, _, stage) = run(seed, &rough(), controls);
-        println!("seed {seed}: {:?} {:?} {}", stage.elapsed(), stage.witness.counts(), findings.len());
-        let stop = enough(&findings);
-        all.push((seed, findings));
-        if stop {
-            break;
-        }
-    }
-    all
-}
-
 #[test]
 fn what_is_acknowledged_outlives_elections_and_blackouts() {
-    let (from, to) = (
-        std::env::var("FROM").map_or(0, |s| s.parse().unwrap()),
-        std::env::var("TO").map_or(12, |s| s.parse().unwrap()),
-    );
-    for (seed, findings) in seeds(from..to, Controls::default(), |findings| !findings.is_empty()) {
-        assert!(findings.is_empty(), "seed {seed}: {findings:#?}");
+    let mut elections = 0;
+    for seed in 0..4 {
+        let (findings, stage) = run(seed, &rough(), Controls::default());
+        assert!(findings.is_empty(), "seed {seed}: {findings:#?}\n{:#?}", stage.story);
+        elections += stage.witness.counts().elections;
     }
-}
-
-fn caught(name: &str, controls: Controls) {
-    let all = seeds(0..40, controls, |findings| !findings.is_empty());
-    let (seed, findings) = all.last().unwrap();
-    println!("{name}: seed {seed}: {findings:#?}");
-    assert!(!findings.is_empty());
+    assert!(elections > 12, "{elections} elections in 4 runs");
 }
 
 #[test]
-fn w1_is_caught() {
+fn a_set_that_acknowledges_too_early_is_found_out() {
     let mut controls = Controls::default();
     controls.replication.acknowledge_w1 = true;
-    caught("w1", controls);
-}
-
-#[test]
-fn before_sync_is_caught() {
-    let mut controls = Controls::default();
-    controls.replication.secondaries_acknowledge_before_sync = true;
-    caught("before sync", controls);
-}
-
-#[test]
-fn early_commit_is_caught() {
-    caught("early", Controls { unsafe_early_commit: true, ..Controls::default() });
-}
-
-#[test]
-fn never_steps_down_is_caught() {
-    let mut controls = Controls::default();
-    controls.replication.never_steps_down = true;
-    caught("never steps down", controls);
+    let caught = (0..10).find(|seed| !run(*seed, &rough(), controls).0.is_empty());
+    println!("caught with seed {caught:?}");
+    assert!(caught.is_some());
 }
