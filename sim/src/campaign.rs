@@ -1,7 +1,7 @@
 //! Many runs, each in a process of its own: what a process has done before shows in some libraries, and a run that
 //! panics or hangs must not take the others along.
 
-use crate::world::Control;
+use crate::world::{CONTROLS, Control};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -158,8 +158,9 @@ pub fn meta(seeds: Range<u64>) -> Result<bool, String> {
 pub fn controls(at_most: Option<u64>, only: Option<Control>) -> Result<bool, String> {
     let mut all = true;
     println!("{:>6}  {:>6}  mistake", "seeds", "limit");
-    for control in only.map_or(Control::ALL.to_vec(), |only| vec![only]) {
-        let limit = at_most.unwrap_or_else(|| control.limit());
+    let chosen = only.map_or(CONTROLS.to_vec(), |only| vec![only]);
+    for control in chosen {
+        let Some(limit) = at_most.or(control.limit) else { continue };
         let campaign = Campaign { jobs: 2, told: vec![format!("--control={control}")] };
         let caught = Mutex::new(None);
         campaign.all(0..limit, |outcome| {

@@ -86,7 +86,9 @@ impl Run {
         if self.calm {
             plan.swarm = world::Swarm::calm();
         }
-        plan.control(self.control);
+        if let Some(control) = self.control {
+            plan.control(control);
+        }
         plan
     }
 

@@ -6,6 +6,7 @@ use gadwall::config::{Config, Settings};
 use gadwall::net::Net;
 use gadwall::run::{self, Running};
 use gadwall::{Backend, Env};
+use gadwall_storage::contract::faults::{Fault, with_fault};
 use gadwall_storage::memory::MemoryStore;
 use gadwall_storage::mongo::{MongoOptions, MongoStore};
 use gadwall_storage::redis::{Dial, RedisBus, RedisOptions, Stream};
@@ -42,8 +43,10 @@ pub struct Cluster {
     pub redis_url: Option<String>,
     /// The host whose PROXY headers are believed.
     pub balancer: String,
-    /// Mail is acknowledged before it is stored: the control.
+    /// Mail is acknowledged before it is stored: a control.
     pub unsafe_early_commit: bool,
+    /// What is wrong with the store that engines are given: a control.
+    pub fault: Fault,
 }
 
 /// The network of the database of hints.
@@ -83,7 +86,8 @@ pub async fn start(
     let mut options = cluster.options(clock.clone(), entropy.clone());
     options.bus = bus.clone().map(|bus| bus as _);
     let store = Arc::new(MongoStore::open(options).await?);
-    let mut backend = Backend { presence: Some(store.clone()), ..Backend::alone(store) };
+    let faulty = with_fault(store.clone(), cluster.fault, entropy.clone());
+    let mut backend = Backend { presence: Some(store.clone()), store: faulty, ..Backend::alone(store) };
     if let Some(bus) = bus {
         backend.counters = bus;
     }

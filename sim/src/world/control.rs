@@ -1,73 +1,79 @@
 //! Deliberate mistakes: a simulation that misses one of them is not to be believed when it finds nothing.
 
 use super::run::Plan;
+use super::stage::Controls;
 use super::swarm::Kind;
+use gadwall_storage::contract::faults::Fault;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// What is done wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Control {
-    /// A write that waits for a majority is acknowledged when the primary alone has it.
-    AcknowledgeW1,
-    /// Secondaries report entries that a power cut can still take.
-    AcknowledgeBeforeSync,
-    /// A vote is given before it is durable.
-    VoteNotSynced,
-    /// A primary doesn't step down.
-    NeverStepsDown,
-    /// Nodes acknowledge transactions before they are committed.
-    EarlyCommit,
+/// Something that is done wrong.
+#[derive(Debug, Clone, Copy)]
+pub struct Control {
+    pub name: &'static str,
+    /// How many seeds it may need: about five times what it was first measured to need. `None`: it has not been
+    /// caught yet, and doesn't have to be.
+    pub limit: Option<u64>,
+    mistake: Mistake,
+    /// Faults that are chosen for it, with the mean time between two, in seconds, where those that seeds draw rarely
+    /// come at the right moment.
+    faults: &'static [(Kind, u64)],
 }
 
-impl Control {
-    /// Those that have to be caught. A vote that is not durable is caught where replication is tested by itself, and
-    /// has not been in the whole world yet.
-    pub const ALL: [Control; 4] = [
-        Control::AcknowledgeW1,
-        Control::AcknowledgeBeforeSync,
-        Control::NeverStepsDown,
-        Control::EarlyCommit,
-    ];
-    const KNOWN: [Control; 5] =
-        [Self::ALL[0], Self::ALL[1], Self::ALL[2], Self::ALL[3], Control::VoteNotSynced];
-
-    fn name(self) -> &'static str {
-        match self {
-            Control::AcknowledgeW1 => "acknowledge-w1",
-            Control::AcknowledgeBeforeSync => "acknowledge-before-sync",
-            Control::VoteNotSynced => "vote-not-synced",
-            Control::NeverStepsDown => "never-steps-down",
-            Control::EarlyCommit => "early-commit",
-        }
-    }
-
-    /// How many seeds it has at most: about five times what it was first measured to need.
-    pub fn limit(self) -> u64 {
-        match self {
-            Control::AcknowledgeW1 | Control::NeverStepsDown => 30,
-            Control::AcknowledgeBeforeSync => 5,
-            Control::VoteNotSynced => 100,
-            Control::EarlyCommit => 5,
-        }
-    }
-
-    /// Faults that are chosen for it, where those that seeds draw rarely come at the right moment.
-    fn faults(self) -> &'static [(Kind, u64)] {
-        match self {
-            Control::AcknowledgeBeforeSync => &[(Kind::Blackout, 2), (Kind::SlowDisk, 2)],
-            Control::VoteNotSynced => {
-                &[(Kind::PowerLoss, 2), (Kind::StepDown, 4), (Kind::PrimaryAlone, 4), (Kind::SlowDisk, 1)]
-            }
-            _ => &[],
-        }
-    }
+#[derive(Debug, Clone, Copy)]
+enum Mistake {
+    /// Of the replica set.
+    Replication(fn(&mut Controls)),
+    /// Of the store that the engines are given.
+    Store(Fault),
 }
+
+const fn of_set(name: &'static str, limit: u64, make: fn(&mut Controls)) -> Control {
+    Control { name, limit: Some(limit), mistake: Mistake::Replication(make), faults: &[] }
+}
+
+const fn of_store(name: &'static str, limit: Option<u64>, fault: Fault) -> Control {
+    Control { name, limit, mistake: Mistake::Store(fault), faults: &[] }
+}
+
+/// All there are.
+pub const CONTROLS: [Control; 13] = [
+    // A write that waits for a majority is acknowledged when the primary alone has it.
+    of_set("acknowledge-w1", 30, |controls| controls.replication.acknowledge_w1 = true),
+    // Secondaries report entries that a power cut can still take.
+    Control {
+        faults: &[(Kind::Blackout, 2), (Kind::SlowDisk, 2)],
+        ..of_set("acknowledge-before-sync", 5, |controls| {
+            controls.replication.secondaries_acknowledge_before_sync = true;
+        })
+    },
+    // A vote is given before it is durable. Tests of the replica set alone catch it.
+    Control {
+        limit: None,
+        faults: &[(Kind::PowerLoss, 2), (Kind::StepDown, 4), (Kind::PrimaryAlone, 4), (Kind::SlowDisk, 1)],
+        ..of_set("vote-not-synced", 0, |controls| controls.replication.vote_not_synced = true)
+    },
+    // A primary doesn't step down.
+    of_set("never-steps-down", 30, |controls| controls.replication.never_steps_down = true),
+    // Nodes acknowledge transactions before they commit them.
+    of_set("early-commit", 5, |controls| controls.unsafe_early_commit = true),
+    // The UID is taken before the message is inserted, and another message may be seen in between.
+    of_store("uid-apart-from-insert", Some(5), Fault::InsertsApartFromUid),
+    of_store("leaves-moved-behind", Some(5), Fault::LeavesMovedBehind),
+    // The journal doesn't say what vanished, or the last that changed.
+    of_store("journal-loses-vanished", Some(5), Fault::LosesVanished),
+    of_store("journal-loses-changed", Some(5), Fault::LosesChanged),
+    // None of these was caught in 20 seeds: clients move seldom, and repeat an operation under its id only over HTTP.
+    of_store("moves-in-two-steps", None, Fault::MovesInTwoSteps),
+    of_store("condition-before-change", None, Fault::DecidesConditionBefore),
+    of_store("forgets-operations", None, Fault::ForgetsOperations),
+    of_store("loses-notifications", None, Fault::LosesHints),
+];
 
 impl fmt::Display for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(self.name)
     }
 }
 
@@ -75,27 +81,21 @@ impl FromStr for Control {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let known = Control::KNOWN.into_iter().find(|control| control.name() == text);
-        known.ok_or_else(|| format!("there are: {}", Control::KNOWN.map(Control::name).join(", ")))
+        let known = CONTROLS.into_iter().find(|control| control.name == text);
+        known.ok_or_else(|| format!("there are: {}", CONTROLS.map(|control| control.name).join(", ")))
     }
 }
 
 impl Plan {
     /// Makes a mistake in this run.
-    pub fn control(&mut self, control: Option<Control>) {
-        let Some(control) = control else { return };
-        let (replication, early) = (&mut self.controls.replication, &mut self.controls.unsafe_early_commit);
-        match control {
-            Control::AcknowledgeW1 => replication.acknowledge_w1 = true,
-            Control::AcknowledgeBeforeSync => replication.secondaries_acknowledge_before_sync = true,
-            Control::VoteNotSynced => replication.vote_not_synced = true,
-            Control::NeverStepsDown => replication.never_steps_down = true,
-            Control::EarlyCommit => *early = true,
+    pub fn control(&mut self, control: Control) {
+        match control.mistake {
+            Mistake::Replication(make) => make(&mut self.controls),
+            Mistake::Store(fault) => self.controls.store = fault,
         }
-        let faults = control.faults();
-        if !faults.is_empty() {
-            self.swarm.kinds =
-                faults.iter().map(|(kind, secs)| (*kind, Duration::from_secs(*secs))).collect();
+        if !control.faults.is_empty() {
+            let faults = control.faults.iter();
+            self.swarm.kinds = faults.map(|(kind, secs)| (*kind, Duration::from_secs(*secs))).collect();
             self.swarm.disk = Duration::from_millis(30);
         }
     }

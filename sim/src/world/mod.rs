@@ -13,7 +13,7 @@ mod run;
 mod stage;
 mod swarm;
 
-pub use control::Control;
+pub use control::{CONTROLS, Control};
 pub use faults::Faults;
 pub use hosts::Ground;
 pub use run::{Plan, Report, run};

@@ -11,6 +11,7 @@ use gadwall_sim_mongod::disk::PowerCut;
 use gadwall_sim_mongod::log::StepDown;
 use gadwall_sim_mongod::repl::{Faulty, Settings, Witness};
 use gadwall_sim_redis::Handle;
+use gadwall_storage::contract::faults::Fault;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,10 +39,17 @@ pub struct Stage {
 }
 
 /// Deliberate mistakes of the product or of the replica set, which a run has to find.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Controls {
     pub replication: Faulty,
     pub unsafe_early_commit: bool,
+    pub store: Fault,
+}
+
+impl Default for Controls {
+    fn default() -> Self {
+        Controls { replication: Faulty::default(), unsafe_early_commit: false, store: Fault::None }
+    }
 }
 
 impl Stage {
@@ -95,6 +103,7 @@ impl Stage {
             redis_url: Some(redis::url()),
             balancer: BALANCER.to_owned(),
             unsafe_early_commit: controls.unsafe_early_commit,
+            fault: controls.store,
         });
         let mut stage = Stage {
             sim,

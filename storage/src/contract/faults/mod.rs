@@ -185,6 +185,11 @@ impl Fault {
     }
 }
 
+/// A store behind the wrapper, for whoever has other means than claims to notice.
+pub fn with_fault(store: Arc<dyn MailStore>, fault: Fault, entropy: Arc<dyn Entropy>) -> Arc<dyn MailStore> {
+    store::wrap(store, fault, entropy)
+}
+
 /// Stores of another backend with a fault. To a backend that keeps nothing it adds a restart that keeps everything, so
 /// that the claims about restarts are put to the test as well.
 pub struct Faulty<B> {
