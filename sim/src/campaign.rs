@@ -1,7 +1,7 @@
 //! Many runs, each in a process of its own: what a process has done before shows in some libraries, and a run that
 //! panics or hangs must not take the others along.
 
-use crate::world::{CONTROLS, Control};
+use crate::world::{CONTROLS, Control, Kind};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,6 +11,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Longer than any run takes on a slow machine: what takes longer hangs.
 const PATIENCE_SECS: u32 = 300;
+
+/// What a batch of so many runs has to have lived through, or it has proved less than it claims.
+const BATCH: u64 = 100;
+const REQUIRED: [&str; 9] = [
+    "marks/conditional store modified",
+    "marks/mail sent again",
+    "marks/move acknowledged",
+    "marks/rename acknowledged",
+    "marks/saw changed (resync)",
+    "marks/session lost",
+    "marks/view listened",
+    "replication/rollbacks",
+    "replication/step-downs during a majority wait",
+];
 
 /// How runs are made.
 pub struct Campaign {
@@ -100,7 +114,13 @@ impl Campaign {
         })?;
         let sums = sums.into_inner().expect("nothing panics here");
         sums.print(&seeds);
-        Ok(sums.not_clean == 0)
+        // Runs that are told more than how long to go on are not all there can be.
+        let is_everything = self.told.iter().all(|told| told.starts_with("--storm"));
+        let missed = if is_everything { sums.missed() } else { Vec::new() };
+        for mark in &missed {
+            println!("NOT LIVED THROUGH by any of {} runs: {mark}", sums.runs);
+        }
+        Ok(sums.not_clean == 0 && missed.is_empty())
     }
 }
 
@@ -125,6 +145,16 @@ impl Sums {
                     count.as_u64().unwrap_or_default();
             }
         }
+    }
+
+    /// What should have happened in so many runs, and has not.
+    fn missed(&self) -> Vec<String> {
+        if self.runs < BATCH {
+            return Vec::new();
+        }
+        let faults = Kind::ALL.map(|kind| format!("struck/{kind:?}"));
+        let all = REQUIRED.map(str::to_owned).into_iter().chain(faults);
+        all.filter(|mark| self.counts.get(mark).is_none_or(|count| *count == 0)).collect()
     }
 
     fn print(&self, seeds: &Range<u64>) {
@@ -190,4 +220,22 @@ fn short(text: &str) -> String {
 fn last(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(12)..].join("\n    ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_that_has_not_lived_through_a_fault_says_so() {
+        let every = Kind::ALL.map(|kind| format!("struck/{kind:?}"));
+        let counts = REQUIRED.map(str::to_owned).into_iter().chain(every).map(|mark| (mark, 1)).collect();
+        let mut sums = Sums { runs: BATCH, counts, ..Sums::default() };
+        assert_eq!(sums.missed(), [""; 0]);
+        sums.counts.insert("struck/Blackout".into(), 0);
+        sums.counts.remove("replication/rollbacks");
+        assert_eq!(sums.missed(), ["replication/rollbacks", "struck/Blackout"]);
+        sums.runs = BATCH - 1;
+        assert_eq!(sums.missed(), [""; 0], "too few to ask for everything");
+    }
 }
