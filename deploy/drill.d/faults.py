@@ -6,7 +6,7 @@ import time
 import half
 import mails
 from nodes import DRAIN, DRAIN_DELAY
-from processes import wait_until
+from processes import Broken, wait_until
 
 # MongoDB's error codes, and what a server calls errors that a transaction may be run again after.
 WRITE_CONFLICT = 112
@@ -49,10 +49,14 @@ class Faults:
             "write-conflict": lambda: self._fail("WriteConflict", WRITES, errorCode=WRITE_CONFLICT, errorLabels=TRANSIENT),
             "database": self._database,
         }
+        if world is None or world.database.elects:
+            self.kinds["step-down"] = self._step_down
 
     def run(self, seconds, only=None, check=lambda: None):
         """Everything at least once, in an order of chance, again and again while there is time, at even distances."""
         kinds = only or list(self.kinds)
+        if missing := [kind for kind in kinds if kind not in self.kinds]:
+            raise Broken(f"this database has no {', '.join(missing)}: --database simulated has")
         end = time.time() + seconds
         first = True
         while first or time.time() < end:
@@ -133,7 +137,11 @@ class Faults:
         away = self.world.database.crash()
         for node in self.world.nodes:
             self.world.balancer.until(node, "UP", seconds=60)
-        return f"database killed and started again, away for {away:.1f} s"
+        return f"database, or its primary, killed and started again; away for {away:.1f} s"
+
+    def _step_down(self):
+        away = self.world.database.step_down()
+        return f"primary told to step down; another was elected in {away:.1f} s"
 
 
 def names():

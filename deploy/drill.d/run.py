@@ -38,7 +38,12 @@ def arguments():
     parser.add_argument("--seed", type=int, default=None, help="of the order of faults and the mails' content")
     parser.add_argument("--json", action="store_true", help="the ledger as JSON")
     parser.add_argument("--faults", metavar="NAME,...", help=f"only these: {', '.join(faults.names())}")
-    parser.add_argument("--database", choices=list(database.SERVERS), default="rust", help="which SecantusDB")
+    parser.add_argument(
+        "--database",
+        choices=[*database.SERVERS, database.SIMULATED],
+        default="rust",
+        help="which SecantusDB, or a set of three simulated members, which elect",
+    )
     parser.add_argument(
         "--order",
         action="store_true",

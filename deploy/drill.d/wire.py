@@ -33,7 +33,7 @@ def _element(name, value):
 
 
 def run(address, command, timeout=10):
-    """Runs a command on the database `admin`; raises unless it is answered with `ok: 1`."""
+    """Runs a command on the database `admin`: the reply as it came; raises unless it has `ok: 1`."""
     message = struct.pack("<IB", NO_FLAGS, BODY) + encode({**command, "$db": "admin"})
     with socket.create_connection(address, timeout=timeout) as io:
         io.sendall(struct.pack("<iiii", 16 + len(message), 1, 0, OP_MSG) + message)
@@ -41,6 +41,7 @@ def run(address, command, timeout=10):
         reply = _exactly(io, length - 4)
     if b"\x01ok\0" + struct.pack("<d", 1.0) not in reply and b"\x10ok\0" + struct.pack("<i", 1) not in reply:
         raise OSError(f"the database refuses {next(iter(command))}: {reply!r}")
+    return reply
 
 
 def _exactly(io, count):

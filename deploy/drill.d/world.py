@@ -4,8 +4,8 @@ import json
 import urllib.request
 from contextlib import ExitStack
 
+import database
 from balancer import Balancer
-from database import Database
 from nodes import DRAIN, DRAIN_DELAY, Node, binary
 from processes import HOST, wait_until
 from sentinel import Redis
@@ -17,11 +17,11 @@ UNSAFE = {"GADWALL_UNSAFE_ACK": "1"}
 class World:
     """A cluster in a scratch directory. A context: whatever happens, its processes end with it."""
 
-    def __init__(self, root, scratch, letters, database, unsafe):
+    def __init__(self, root, scratch, letters, kind, unsafe):
         deploy = root / "deploy"
         self.root = root
         self.scratch = scratch
-        self.database = Database(scratch, deploy, database)
+        self.database = database.start_with(scratch, deploy, root, kind)
         self.redis = Redis(scratch, deploy)
         settings = {
             "store": "mongodb",
@@ -38,7 +38,7 @@ class World:
         self.stack = ExitStack()
 
     def __enter__(self):
-        processes = [self.database.process, *self.redis.processes(), self.balancer.process]
+        processes = [*self.database.processes(), *self.redis.processes(), self.balancer.process]
         for process in [*processes, *(node.process for node in self.nodes)]:
             self.stack.callback(process.kill)
         try:
@@ -75,7 +75,7 @@ class World:
         self.database.stop_failing()
         for node in self.nodes:
             node.process.kill()
-        self.database.crash()
+        self.database.blackout()
         for node in self.nodes:
             node.start()
             self.balancer.until(node, "UP", seconds=60)

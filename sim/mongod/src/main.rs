@@ -15,8 +15,8 @@ use std::sync::Arc;
 const USAGE: &str = "\
 A simulated MongoDB for tests: real wire protocol, real elections.
 
-usage: gadwall-sim-mongod --listen A [--set NAME]
-       gadwall-sim-mongod --listen A [--set NAME] --members A,B,C --data DIR
+usage: gadwall-sim-mongod --listen A [--set NAME] [--lifetime SECS]
+       gadwall-sim-mongod --listen A [--set NAME] [--lifetime SECS] --members A,B,C --data DIR
 
 Alone it is a replica set of one member, in memory. With --members it is one of those, and keeps its files in DIR.
 
@@ -24,6 +24,7 @@ Alone it is a replica set of one member, in memory. With --members it is one of 
   --set NAME       name of the replica set; sim by default
   --members A,B,C  addresses of all members, the same on each of them; A, as it is written after --listen, is one
   --data DIR       this member's directory, made if need be
+  --lifetime SECS  how long a transaction may stay open (transactionLifetimeLimitSeconds); 60 by default
   --help           this text
 ";
 /// MongoDB's `transactionLifetimeLimitSeconds`.
@@ -33,6 +34,7 @@ const LIFETIME_SECS: u32 = 60;
 struct Arguments {
     listen: SocketAddr,
     set: String,
+    lifetime_secs: u32,
     membership: Option<Membership>,
 }
 
@@ -46,6 +48,7 @@ struct Membership {
 /// `None`: the text is asked for. An error is what is wrong.
 fn arguments(mut given: impl Iterator<Item = String>) -> Result<Option<Arguments>, String> {
     let (mut listen, mut set, mut members, mut data) = (None, "sim".to_owned(), None, None);
+    let mut lifetime_secs = LIFETIME_SECS;
     while let Some(name) = given.next() {
         if name == "--help" {
             return Ok(None);
@@ -54,6 +57,9 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<Option<Arguments
         match name.as_str() {
             "--listen" => listen = Some(value),
             "--set" => set = value,
+            "--lifetime" => {
+                lifetime_secs = value.parse().map_err(|_| format!("{value} is no number of seconds"))?;
+            }
             "--members" => members = Some(value),
             "--data" => data = Some(PathBuf::from(value)),
             _ => return Err(format!("{name} is not known")),
@@ -66,7 +72,7 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<Option<Arguments
         _ => return Err("--members and --data go together".into()),
     };
     let listen = listen.parse().map_err(|_| format!("{listen} is not an address and port"))?;
-    Ok(Some(Arguments { listen, set, membership }))
+    Ok(Some(Arguments { listen, set, lifetime_secs, membership }))
 }
 
 impl Membership {
@@ -84,7 +90,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let Some(membership) = arguments.membership else {
         println!("listening on {address}");
         let log = Standalone::new(arguments.set, address.to_string());
-        let member = Member::new(Engine::new(LIFETIME_SECS), Box::new(log), Arc::new(SystemClock), None);
+        let member =
+            Member::new(Engine::new(arguments.lifetime_secs), Box::new(log), Arc::new(SystemClock), None);
         return Ok(serve_on(listener, member).await?);
     };
     let identity = Identity {
@@ -95,7 +102,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     };
     let disk = Arc::new(RealDisk::new(membership.data)?);
     let machine = Machine { net: Arc::new(TokioNet), disk, clock: Arc::new(SystemClock) };
-    let replica = Replica::recover(identity, machine, LIFETIME_SECS).await?;
+    let replica = Replica::recover(identity, machine, arguments.lifetime_secs).await?;
     println!("listening on {address}");
     Err(replica.run_on(listener).await.into())
 }
@@ -142,6 +149,7 @@ mod tests {
             "--listen",
             "--listen nowhere",
             "--listen 127.0.0.1:1 --port 2",
+            "--listen 127.0.0.1:1 --lifetime long",
             "--listen 127.0.0.1:1 --data d",
             "--listen 127.0.0.1:1 --members 127.0.0.1:1",
             "--listen 127.0.0.1:3 --members 127.0.0.1:1 --data d",
