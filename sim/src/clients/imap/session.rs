@@ -253,6 +253,8 @@ impl Session {
     /// Ends IDLE.
     async fn wake(&mut self, client: &mut Client, tag: &str, mut idling: bool) -> Result<(), Fault> {
         if idling {
+            // What comes with the answer was asked for: it is no news that the session was woken by.
+            client.note(What::Asked);
             self.say("DONE").await?;
         }
         loop {

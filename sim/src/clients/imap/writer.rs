@@ -62,10 +62,10 @@ impl Writer {
 
     async fn operation(&mut self, session: &mut Session) -> Result<(), Fault> {
         match self.client.rng.random_range(0..20) {
-            0..6 => self.append(session).await,
-            6..11 => self.store(session).await,
-            11..13 => self.copy(session).await,
-            13..15 => self.move_one(session).await,
+            0..5 => self.append(session).await,
+            5..9 => self.store(session).await,
+            9..11 => self.copy(session).await,
+            11..15 => self.move_one(session).await,
             15..17 => self.expunge(session).await,
             _ => self.mailbox(session).await,
         }
