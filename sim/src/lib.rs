@@ -10,7 +10,7 @@ pub mod clients;
 mod clock;
 pub mod history;
 mod net;
-mod node;
+pub mod node;
 pub mod seed;
 mod trace;
 pub mod workload;
@@ -18,5 +18,5 @@ pub mod world;
 
 pub use clock::HostClock;
 pub use net::TurmoilNet;
-pub use node::{MX_PORT, Node, PORTS};
+pub use node::{MX_PORT, PORTS};
 pub use trace::{Trace, TracedNet};

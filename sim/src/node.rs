@@ -7,10 +7,9 @@ use gadwall::net::Net;
 use gadwall::run::{self, Running};
 use gadwall::{Backend, Env};
 use gadwall_storage::contract::faults::{Fault, with_fault};
-use gadwall_storage::memory::MemoryStore;
 use gadwall_storage::mongo::{MongoOptions, MongoStore};
 use gadwall_storage::redis::{Dial, RedisBus, RedisOptions, Stream};
-use gadwall_storage::{Clock, Entropy, SeededEntropy};
+use gadwall_storage::{Clock, Entropy};
 use std::io;
 use std::sync::Arc;
 
@@ -20,27 +19,11 @@ pub const PORTS: [u16; 4] = [1025, 1143, 1110, 8025];
 /// Where they take mail from other servers.
 pub const MX_PORT: u16 = 2525;
 
-/// What makes a node of one's own: its store, its clock and its source of randomness.
-pub struct Node {
-    pub store: Arc<MemoryStore>,
-    pub clock: Arc<dyn Clock>,
-    pub seed: u64,
-}
-
-impl Node {
-    /// Starts it on the simulated host that this is called on. It runs until its host goes.
-    pub async fn start(self, net: &dyn Net) -> Result<Running, Box<dyn std::error::Error>> {
-        let env = Env::inline(self.clock, Arc::new(SeededEntropy::new(self.seed)));
-        let config = config("")?;
-        Ok(run::start(config, Backend::alone(self.store), env, net).await?)
-    }
-}
-
 /// What the nodes of a cluster share.
 #[derive(Debug, Clone)]
 pub struct Cluster {
     pub mongodb_uri: String,
-    pub redis_url: Option<String>,
+    pub redis_url: String,
     /// The host whose PROXY headers are believed.
     pub balancer: String,
     /// Mail is acknowledged before it is stored: a control.
@@ -68,41 +51,43 @@ impl Cluster {
     }
 }
 
-/// Starts a node of a cluster on the simulated host that this is called on, as the program does: see `gadwall`'s own
-/// `main`. It runs until its host goes.
+/// Starts a node on the simulated host that this is called on, over any store. It runs until its host goes.
+/// `balancer`: the host whose PROXY headers are believed.
+pub async fn serve(
+    backend: Backend,
+    balancer: Option<&str>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    net: &dyn Net,
+) -> Result<Running, Box<dyn std::error::Error>> {
+    let [smtp, imap, pop3, http] = PORTS;
+    let proxy = balancer.map(|host| format!("proxy-from = \"{}\"\n", turmoil::lookup(host)));
+    // The store that is named is only there to be read: another is handed in.
+    let settings = Settings::from_toml(&format!(
+        "data = \"/nowhere\"\nstore = \"memory\"\nsmtp = \"0.0.0.0:{smtp}\"\nimap = \"0.0.0.0:{imap}\"\n\
+         pop3 = \"0.0.0.0:{pop3}\"\nhttp = \"0.0.0.0:{http}\"\nmx = \"0.0.0.0:{MX_PORT}\"\n\
+         accept-anything = true\n{}",
+        proxy.unwrap_or_default()
+    ))?;
+    let env = Env::inline(clock, entropy).with_password_cost(PasswordCost::LEAST);
+    Ok(run::start(Config::resolve(settings)?, backend, env, net).await?)
+}
+
+/// Starts a node of a cluster, on its store and Redis as `gadwall`'s own `main` opens them.
 pub async fn start(
     cluster: &Cluster,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     net: &dyn Net,
 ) -> Result<Running, Box<dyn std::error::Error>> {
-    let bus = match &cluster.redis_url {
-        Some(url) => {
-            let options = RedisOptions::new(url.parse()?, Arc::new(SimDial), entropy.clone());
-            Some(Arc::new(RedisBus::start(options)))
-        }
-        None => None,
-    };
+    let redis = RedisOptions::new(cluster.redis_url.parse()?, Arc::new(SimDial), entropy.clone());
+    let redis = Arc::new(RedisBus::start(redis));
     let mut options = cluster.options(clock.clone(), entropy.clone());
-    options.bus = bus.clone().map(|bus| bus as _);
+    options.bus = Some(redis.clone());
+    options.lookups = Some(redis.clone());
     let store = Arc::new(MongoStore::open(options).await?);
     let faulty = with_fault(store.clone(), cluster.fault, entropy.clone());
-    let mut backend = Backend { presence: Some(store.clone()), store: faulty, ..Backend::alone(store) };
-    if let Some(bus) = bus {
-        backend.counters = bus;
-    }
-    let balancer = turmoil::lookup(cluster.balancer.as_str());
-    let config = config(&format!("proxy-from = \"{balancer}\"\nmx = \"0.0.0.0:{MX_PORT}\"\n"))?;
-    let env = Env::inline(clock, entropy).with_password_cost(PasswordCost::LEAST);
-    Ok(run::start(config, backend, env, net).await?)
-}
-
-/// Settings of a simulated node, whose store is handed in.
-fn config(more: &str) -> Result<Config, Box<dyn std::error::Error>> {
-    let [smtp, imap, pop3, http] = PORTS;
-    let settings = Settings::from_toml(&format!(
-        "data = \"/nowhere\"\nstore = \"memory\"\nsmtp = \"0.0.0.0:{smtp}\"\nimap = \"0.0.0.0:{imap}\"\n\
-         pop3 = \"0.0.0.0:{pop3}\"\nhttp = \"0.0.0.0:{http}\"\naccept-anything = true\n{more}"
-    ))?;
-    Ok(Config::resolve(settings)?)
+    let backend =
+        Backend { presence: Some(store.clone()), counters: redis, store: faulty, ..Backend::alone(store) };
+    serve(backend, Some(&cluster.balancer), clock, entropy, net).await
 }

@@ -1,19 +1,16 @@
 //! The clients, through the balancer, against three nodes that share one store, on a network without faults: nothing
 //! is refused, nothing is lost, and no checker finds anything.
 
-use gadwall::auth::PasswordCost;
-use gadwall::config::{Config, Settings};
+use gadwall::Backend;
 use gadwall::net::Net;
-use gadwall::{Backend, Env};
 use gadwall_sim::balancer::Balancer;
 use gadwall_sim::check::{self, Facts, Finding};
 use gadwall_sim::clients::Shared;
 use gadwall_sim::history::{Event, GOODBYE, History, Outcome, What};
-use gadwall_sim::seed::HostEntropy;
 use gadwall_sim::workload::{Ended, Plan, Workload};
-use gadwall_sim::{HostClock, MX_PORT, PORTS, Trace, TracedNet, TurmoilNet};
-use gadwall_storage::Maintenance;
+use gadwall_sim::{HostClock, Trace, TracedNet, TurmoilNet, node, seed};
 use gadwall_storage::memory::MemoryStore;
+use gadwall_storage::{Maintenance, SeededEntropy};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -59,24 +56,15 @@ impl Ran {
 #[derive(Clone)]
 struct Node {
     store: Arc<MemoryStore>,
-    entropy: Arc<HostEntropy>,
+    entropy: Arc<SeededEntropy>,
     net: Arc<dyn Net>,
     catchall: Noted<Option<(String, String)>>,
 }
 
 impl Node {
     async fn serve(self) -> Outcomes {
-        let [smtp, imap, pop3, http] = PORTS;
-        let balancer = turmoil::lookup("lb");
-        let settings = Settings::from_toml(&format!(
-            "data = \"/nowhere\"\nstore = \"memory\"\nsmtp = \"0.0.0.0:{smtp}\"\nimap = \"0.0.0.0:{imap}\"\n\
-             pop3 = \"0.0.0.0:{pop3}\"\nhttp = \"0.0.0.0:{http}\"\nmx = \"0.0.0.0:{MX_PORT}\"\n\
-             accept-anything = true\nproxy-from = \"{balancer}\"\n"
-        ))?;
-        let env = Env::inline(Arc::new(HostClock::default()), self.entropy);
-        let env = env.with_password_cost(PasswordCost::LEAST);
-        let backend = Backend::alone(self.store);
-        let running = gadwall::run::start(Config::resolve(settings)?, backend, env, &*self.net).await?;
+        let (backend, clock) = (Backend::alone(self.store), Arc::new(HostClock::default()));
+        let running = node::serve(backend, Some("lb"), clock, self.entropy, &*self.net).await?;
         if let Some((address, password)) = &running.catchall {
             self.catchall.note(Some((address.to_string(), password.clone())));
         }
@@ -120,13 +108,13 @@ impl Scene {
             .max_message_latency(Duration::from_millis(30))
             .tcp_capacity(1 << 16)
             .build();
-        let (clock, entropy) = (Arc::new(HostClock::default()), Arc::new(HostEntropy::new(seed, "store")));
+        let (clock, entropy) = (Arc::new(HostClock::default()), Arc::new(seed::entropy(seed, "store")));
         let (store, trace) = (Arc::new(MemoryStore::new(clock, entropy)), Trace::default());
         let net: Arc<dyn Net> = Arc::new(TracedNet { net: TurmoilNet, trace: trace.clone() });
         let nodes: Vec<String> = (0..3).map(|n| format!("n{n}")).collect();
         let catchall = Noted::default();
         for name in &nodes {
-            let entropy = Arc::new(HostEntropy::new(seed, name));
+            let entropy = Arc::new(seed::entropy(seed, name));
             let (store, net, catchall) = (store.clone(), net.clone(), catchall.clone());
             let node = Node { store, entropy, net, catchall };
             sim.host(name.clone(), move || node.clone().serve());

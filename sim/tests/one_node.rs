@@ -1,7 +1,8 @@
 //! The engines on a simulated network: nothing of them had to change for it.
 
+use gadwall::Backend;
 use gadwall::net::Net;
-use gadwall_sim::{Node, Trace, TracedNet, TurmoilNet};
+use gadwall_sim::{Trace, TracedNet, TurmoilNet, node};
 use gadwall_storage::memory::MemoryStore;
 use gadwall_storage::{Entropy, MailStore, MailboxName, ManualClock, SeededEntropy};
 use std::sync::{Arc, Mutex};
@@ -30,7 +31,8 @@ fn run(network: u64, seed: u64) -> (Vec<String>, String) {
         let (store, clock) = (kept.clone(), clock.clone());
         let net = TracedNet { net: TurmoilNet, trace: traced.clone() };
         async move {
-            let _running = Node { store, clock, seed }.start(&net).await?;
+            let entropy = Arc::new(SeededEntropy::new(seed));
+            let _running = node::serve(Backend::alone(store), None, clock, entropy, &net).await?;
             std::future::pending().await
         }
     });

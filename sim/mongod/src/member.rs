@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use bson::Document;
 use gadwall::net::{BoxIo, Net};
 use gadwall_storage::Clock;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -94,6 +95,11 @@ impl Member {
     /// The documents of a collection as they are here after the last entry, in the order of `_id`.
     pub fn documents(&self, ns: &str) -> Vec<Document> {
         self.lock().engine.documents(ns)
+    }
+
+    /// All collections with their documents, as [`Member::documents`] has them.
+    pub fn everything(&self) -> BTreeMap<String, Vec<Document>> {
+        self.lock().engine.everything()
     }
 
     /// Changes with all that waiters wait for.

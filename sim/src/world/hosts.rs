@@ -1,7 +1,7 @@
 //! The hosts of the world: what each is made of, what survives its process, and its process.
 
 use crate::node::{self, Cluster};
-use crate::seed::HostEntropy;
+use crate::seed::entropy;
 use crate::{HostClock, Trace, TracedNet, TurmoilNet};
 use gadwall::net::Net;
 use gadwall_sim_mongod::disk::SimDisk;
@@ -53,7 +53,7 @@ impl Host {
     /// Randomness of one life of its process.
     pub fn entropy(&self) -> Arc<dyn Entropy> {
         let life = self.boots.fetch_add(1, Ordering::Relaxed);
-        Arc::new(HostEntropy::new(self.ground.seed, &format!("{}/{life}", self.name)))
+        Arc::new(entropy(self.ground.seed, &format!("{}/{life}", self.name)))
     }
 }
 
@@ -72,7 +72,7 @@ pub struct MemberHost {
 impl MemberHost {
     pub fn new(me: usize, settings: &Arc<Settings>, witness: &Witness, ground: &Ground) -> Self {
         let host = Host::new(format!("m{me}"), ground);
-        let disk = SimDisk::new(Arc::new(HostEntropy::new(ground.seed, &format!("disk of {}", host.name))));
+        let disk = SimDisk::new(Arc::new(entropy(ground.seed, &format!("disk of {}", host.name))));
         let (settings, witness) = (settings.clone(), witness.clone());
         MemberHost { host, disk, settings, witness, me, inside: Arc::default() }
     }

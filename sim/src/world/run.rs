@@ -7,7 +7,7 @@ use super::swarm::{Kind, Swarm};
 use crate::check::{self, Facts, Finding};
 use crate::clients::Shared;
 use crate::history::{Event, History};
-use crate::seed::{HostEntropy, stream};
+use crate::seed::{entropy, stream};
 use crate::workload::{self, Workload};
 use crate::{HostClock, Trace};
 use gadwall_sim_mongod::repl::Counts;
@@ -100,6 +100,8 @@ struct Run<'a> {
     audit: watch::Receiver<Vec<String>>,
     ended: watch::Receiver<Option<workload::Ended>>,
     liveness: Vec<String>,
+    /// What members had not alike in the end.
+    differences: Vec<String>,
 }
 
 impl<'a> Run<'a> {
@@ -123,7 +125,7 @@ impl<'a> Run<'a> {
             let mut looks = looks;
             looks.wait_for(|look| *look).await?;
             workload.final_pass(shared, &nodes).await;
-            let entropy = Arc::new(HostEntropy::new(seed, "audit"));
+            let entropy = Arc::new(entropy(seed, "audit"));
             let store = MongoStore::open(cluster.options(Arc::new(HostClock::default()), entropy)).await?;
             audit.send_replace(store.audit().await?);
             stand.send_replace(Stand::Looked);
@@ -140,6 +142,7 @@ impl<'a> Run<'a> {
             audit: audited,
             ended: have_ended,
             liveness: Vec::new(),
+            differences: Vec::new(),
         }
     }
 
@@ -199,7 +202,9 @@ impl<'a> Run<'a> {
         for member in away {
             self.stage.start(&member);
         }
-        self.until("all members have the same", READY, |run| run.stage.members_agree());
+        if self.until("all members are level", READY, |run| run.stage.members_are_level()) {
+            self.differences = self.stage.differences();
+        }
     }
 
     /// Takes away a minority, as if for good.
@@ -226,7 +231,7 @@ impl<'a> Run<'a> {
             healing: HEARD,
             retention: None,
             audit: self.audit.borrow().clone(),
-            inside: [self.stage.witness.check(), self.stage.refused()].concat(),
+            inside: [self.stage.witness.check(), self.stage.refused(), self.differences].concat(),
             liveness: self.liveness,
         };
         Report {

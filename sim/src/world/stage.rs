@@ -100,7 +100,7 @@ impl Stage {
         let members = (0..swarm.members).map(|me| MemberHost::new(me, &settings, &witness, ground)).collect();
         let cluster = Arc::new(Cluster {
             mongodb_uri: uri,
-            redis_url: Some(redis::url()),
+            redis_url: redis::url(),
             balancer: BALANCER.to_owned(),
             unsafe_early_commit: controls.unsafe_early_commit,
             fault: controls.store,
@@ -168,10 +168,6 @@ impl Stage {
     pub fn primary(&self) -> Option<usize> {
         let terms = self.members.iter().enumerate().filter_map(|(n, member)| Some((member.primary()?, n)));
         terms.max().map(|(_, n)| n)
-    }
-
-    pub fn is_down(&self, host: &str) -> bool {
-        self.down.contains(host)
     }
 
     pub fn crash(&mut self, host: &str) {
@@ -260,12 +256,27 @@ impl Stage {
         }
     }
 
-    /// Whether all members live and have the same, all of it committed.
-    pub fn members_agree(&self) -> bool {
+    /// Whether all members live and have come as far as each other, with nothing that is not committed.
+    pub fn members_are_level(&self) -> bool {
         let inside: Option<Vec<_>> = self.members.iter().map(MemberHost::inside).collect();
         let Some(inside) = inside else { return false };
         let standing = |member: &Arc<Member>| member.with(|_, log| (log.last(), log.committed()));
         let first = standing(&inside[0]);
         first.0 == first.1 && inside.iter().all(|member| standing(member) == first)
+    }
+
+    /// What members that are level have not alike, a line for each collection and member.
+    pub fn differences(&self) -> Vec<String> {
+        let inside =
+            |member: &MemberHost| member.inside().map(|inside| inside.everything()).unwrap_or_default();
+        let first = inside(&self.members[0]);
+        let mut found = Vec::new();
+        for member in &self.members[1..] {
+            let other = inside(member);
+            let all: BTreeSet<&String> = first.keys().chain(other.keys()).collect();
+            let differ = all.into_iter().filter(|ns| first.get(*ns) != other.get(*ns));
+            found.extend(differ.map(|ns| format!("m0 and {} have not the same in {ns}", member.host.name)));
+        }
+        found
     }
 }

@@ -30,7 +30,7 @@ use failpoint::FailPoint;
 use failure::{Failure, Labelled};
 use read::Cursors;
 use session::Sessions;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use store::Store;
 
@@ -137,6 +137,11 @@ impl Engine {
         let collection = self.store.collection(ns).into_iter();
         let documents = collection.flat_map(|collection| collection.between(all.clone(), u64::MAX));
         documents.map(|(_, document)| Document::clone(document)).collect()
+    }
+
+    /// All collections with their documents after the last entry, by `database.collection`.
+    pub fn everything(&self) -> BTreeMap<String, Vec<Document>> {
+        self.store.all(u64::MAX).map(|ns| (ns.clone(), self.documents(ns))).collect()
     }
 
     /// What a fail point does to a command. Asked once a command, before it is run.

@@ -119,6 +119,11 @@ impl Store {
         self.collection(ns).is_some_and(|collection| collection.exists(at))
     }
 
+    /// `database.collection` of all there are.
+    pub fn all(&self, at: u64) -> impl Iterator<Item = &String> {
+        self.collections.iter().filter(move |(_, collection)| collection.exists(at)).map(|(ns, _)| ns)
+    }
+
     /// Names of a database's collections.
     pub fn names(&self, database: &str, at: u64) -> Vec<String> {
         let prefix = format!("{database}.");
