@@ -97,6 +97,10 @@ pub struct Set {
 
 impl Set {
     pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub async fn start_with(set: impl FnOnce(&mut Settings)) -> Self {
         let mut listeners = BTreeMap::new();
         let mut hosts = vec![];
         for id in 0..3 {
@@ -107,6 +111,7 @@ impl Set {
         let mut settings = Settings::new("sim", hosts);
         settings.heartbeat = Duration::from_millis(100);
         settings.election_timeout = Duration::from_millis(700);
+        set(&mut settings);
         let mut set = Set {
             settings: Arc::new(settings),
             disks: (0..3).map(|id| SimDisk::new(Arc::new(SeededEntropy::new(id)))).collect(),
