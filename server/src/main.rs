@@ -53,7 +53,7 @@ async fn open_store(config: &Config, env: &Env, redis: Option<Arc<RedisBus>>) ->
                 options.lookups = Some(redis.clone());
                 options.bus = Some(redis);
             }
-            options.timing.unsafe_early_commit = acknowledges_early();
+            options.mistakes.commits_early = acknowledges_early();
             let opened = MongoStore::open(options).await;
             let store = Arc::new(
                 opened.map_err(|e| Failure::failed(format!("{e}; gadwall doctor says what to look at")))?,

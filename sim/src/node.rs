@@ -7,7 +7,7 @@ use gadwall::net::Net;
 use gadwall::run::{self, Running};
 use gadwall::{Backend, Env};
 use gadwall_storage::contract::faults::{Fault, with_fault};
-use gadwall_storage::mongo::{MongoOptions, MongoStore};
+use gadwall_storage::mongo::{Mistakes, MongoOptions, MongoStore};
 use gadwall_storage::redis::{Dial, RedisBus, RedisOptions, Stream};
 use gadwall_storage::{Clock, Entropy};
 use std::io;
@@ -26,8 +26,8 @@ pub struct Cluster {
     pub redis_url: String,
     /// The host whose PROXY headers are believed.
     pub balancer: String,
-    /// Mail is acknowledged before it is stored: a control.
-    pub unsafe_early_commit: bool,
+    /// What is wrong with the store: a control.
+    pub mistakes: Mistakes,
     /// What is wrong with the store that engines are given: a control.
     pub fault: Fault,
 }
@@ -46,7 +46,7 @@ impl Cluster {
     /// Its store as a node opens it.
     pub fn options(&self, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> MongoOptions {
         let mut options = MongoOptions::new(&self.mongodb_uri, "gadwall", clock, entropy);
-        options.timing.unsafe_early_commit = self.unsafe_early_commit;
+        options.mistakes = self.mistakes;
         options
     }
 }

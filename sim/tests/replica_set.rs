@@ -29,7 +29,7 @@ impl Backend for SimBackend {
     async fn open(&self, _: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Box<dyn Instance> {
         let options = MongoOptions::new(&self.uri, "gadwall", Arc::new(HostClock::default()), entropy);
         let mut options = options;
-        options.timing.unsafe_early_commit = self.early;
+        options.mistakes.commits_early = self.early;
         let opened = MongoStore::open(options).await;
         Box::new(SimInstance(Arc::new(opened.expect("there is a primary before its patience ends"))))
     }
@@ -81,7 +81,8 @@ fn run(seed: u64, swarm: &Swarm, controls: Controls) -> (Vec<String>, Stage) {
     let mut stage = Stage::of_members(&ground, swarm, controls);
     let told = Arc::new(Mutex::new(Told::default()));
     let (calm, is_calm) = tokio::sync::watch::channel(false);
-    let work = work(stage.cluster.mongodb_uri.clone(), controls.unsafe_early_commit, told.clone(), is_calm);
+    let work =
+        work(stage.cluster.mongodb_uri.clone(), controls.mistakes.commits_early, told.clone(), is_calm);
     stage.sim.client("client", work);
     let mut faults = Faults::new(seed, swarm, Duration::from_secs(5));
     let limit = Duration::from_secs(600);

@@ -185,15 +185,19 @@ fn condition<'a>(
     if left_out(op, key.uid) {
         return without_reason(log, key, (op, end, *limit), stores, shown);
     }
-    let seen = shown.iter().filter(|s| s.ix < op.invoked).filter_map(|s| Some((s.ix, s.shown.modseq?)));
-    let changed = stores.iter().filter_map(|o| Some((o.reply()?.0, modseq_told(o, key.uid)?)));
-    let (at, modseq) = seen.chain(changed).find(|(at, modseq)| *at < op.invoked && modseq > limit)?;
+    let seen = shown.iter().filter_map(|s| Some((s.ix, s.shown.modseq?)));
+    let others = stores.iter().filter(|other| other.no != op.no);
+    let changed = others.filter_map(|o| Some((o.reply()?.0, modseq_told(o, key.uid)?)));
+    // Whenever that was seen: modseqs rise, so that it was so before this change if it has the higher one.
+    let told = modseq_told(op, key.uid);
+    let is_before = |at: usize, modseq: ModSeq| at < op.invoked || told.is_some_and(|told| modseq < told);
+    let (at, modseq) = seen.chain(changed).find(|(at, modseq)| modseq > limit && is_before(*at, *modseq))?;
     // What has been expunged is not changed, nor said to have been.
     if log.may_be_gone(key, end) {
         return None;
     }
     let text = format!(
-        "operation {} changed {key} unless changed since {limit}, which was at modseq {modseq} at {} already",
+        "operation {} changed {key} unless changed since {limit}, which had modseq {modseq} already, as of {}",
         op.no,
         log.at(at)
     );

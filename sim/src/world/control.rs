@@ -4,6 +4,7 @@ use super::run::Plan;
 use super::stage::Controls;
 use super::swarm::Kind;
 use gadwall_storage::contract::faults::Fault;
+use gadwall_storage::mongo::Mistakes;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub struct Control {
 enum Mistake {
     /// Of the replica set.
     Replication(fn(&mut Controls)),
+    /// Of the backend.
+    Backend(fn(&mut Mistakes)),
     /// Of the store that the engines are given.
     Store(Fault),
 }
@@ -33,12 +36,16 @@ const fn of_set(name: &'static str, limit: u64, make: fn(&mut Controls)) -> Cont
     Control { name, limit: Some(limit), mistake: Mistake::Replication(make), faults: &[] }
 }
 
+const fn of_backend(name: &'static str, limit: Option<u64>, make: fn(&mut Mistakes)) -> Control {
+    Control { name, limit, mistake: Mistake::Backend(make), faults: &[] }
+}
+
 const fn of_store(name: &'static str, limit: Option<u64>, fault: Fault) -> Control {
     Control { name, limit, mistake: Mistake::Store(fault), faults: &[] }
 }
 
 /// All there are.
-pub const CONTROLS: [Control; 13] = [
+pub const CONTROLS: [Control; 18] = [
     // A write that waits for a majority is acknowledged when the primary alone has it.
     of_set("acknowledge-w1", 30, |controls| controls.replication.acknowledge_w1 = true),
     // Secondaries report entries that a power cut can still take.
@@ -57,7 +64,26 @@ pub const CONTROLS: [Control; 13] = [
     // A primary doesn't step down.
     of_set("never-steps-down", 30, |controls| controls.replication.never_steps_down = true),
     // Nodes acknowledge transactions before they commit them.
-    of_set("early-commit", 5, |controls| controls.unsafe_early_commit = true),
+    of_backend("early-commit", Some(5), |mistakes| mistakes.commits_early = true),
+    // What is run again happens again.
+    of_backend("no-operation-ids", None, |mistakes| mistakes.forgets_operations = true),
+    // Readers believe a primary that may have been deposed.
+    Control {
+        faults: &[(Kind::PrimaryGone, 4), (Kind::Blackout, 4), (Kind::SlowDisk, 2)],
+        ..of_backend("stale-reads", None, |mistakes| mistakes.reads_stale = true)
+    },
+    // Nodes believe that a bus brings every hint.
+    Control {
+        faults: &[(Kind::LossyHints, 3)],
+        ..of_backend("hints-as-truth", None, |mistakes| mistakes.trusts_hints = true)
+    },
+    // The journal is written after the transaction.
+    Control {
+        faults: &[(Kind::NodeCrash, 2)],
+        ..of_backend("journal-apart", None, |mistakes| mistakes.journals_apart = true)
+    },
+    // Whoever has once had a lease goes on with the work.
+    of_backend("lease-without-fence", None, |mistakes| mistakes.ignores_fence = true),
     // The UID is taken before the message is inserted, and another message may be seen in between.
     of_store("uid-apart-from-insert", Some(5), Fault::InsertsApartFromUid),
     of_store("leaves-moved-behind", Some(5), Fault::LeavesMovedBehind),
@@ -66,11 +92,17 @@ pub const CONTROLS: [Control; 13] = [
     of_store("journal-loses-changed", Some(5), Fault::LosesChanged),
     // Nobody hears of anything: sessions that idle find out by looking, every half minute.
     of_store("loses-notifications", Some(30), Fault::LosesHints),
-    // None of these was caught in 20 seeds: a MOVE in halves shows only when its node dies in between, and clients
-    // repeat an operation under its id only over HTTP.
-    of_store("moves-in-two-steps", None, Fault::MovesInTwoSteps),
+    // A MOVE in halves shows for good when its node dies in between.
+    Control {
+        faults: &[(Kind::NodeCrash, 2)],
+        ..of_store("moves-in-two-steps", None, Fault::MovesInTwoSteps)
+    },
     of_store("condition-before-change", None, Fault::DecidesConditionBefore),
-    of_store("forgets-operations", None, Fault::ForgetsOperations),
+    // Clients repeat an operation under its id only over HTTP.
+    Control {
+        faults: &[(Kind::NodeCrash, 2), (Kind::Hold, 3)],
+        ..of_store("forgets-operations", None, Fault::ForgetsOperations)
+    },
 ];
 
 impl fmt::Display for Control {
@@ -93,6 +125,7 @@ impl Plan {
     pub fn control(&mut self, control: Control) {
         match control.mistake {
             Mistake::Replication(make) => make(&mut self.controls),
+            Mistake::Backend(make) => make(&mut self.controls.mistakes),
             Mistake::Store(fault) => self.controls.store = fault,
         }
         if !control.faults.is_empty() {

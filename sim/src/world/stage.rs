@@ -12,6 +12,7 @@ use gadwall_sim_mongod::log::StepDown;
 use gadwall_sim_mongod::repl::{Faulty, Settings, Witness};
 use gadwall_sim_redis::Handle;
 use gadwall_storage::contract::faults::Fault;
+use gadwall_storage::mongo::Mistakes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,13 +43,13 @@ pub struct Stage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Controls {
     pub replication: Faulty,
-    pub unsafe_early_commit: bool,
+    pub mistakes: Mistakes,
     pub store: Fault,
 }
 
 impl Default for Controls {
     fn default() -> Self {
-        Controls { replication: Faulty::default(), unsafe_early_commit: false, store: Fault::None }
+        Controls { replication: Faulty::default(), mistakes: Mistakes::default(), store: Fault::None }
     }
 }
 
@@ -102,7 +103,7 @@ impl Stage {
             mongodb_uri: uri,
             redis_url: redis::url(),
             balancer: BALANCER.to_owned(),
-            unsafe_early_commit: controls.unsafe_early_commit,
+            mistakes: controls.mistakes,
             fault: controls.store,
         });
         let mut stage = Stage {

@@ -4,14 +4,16 @@
 //! under the same operation ids and with the same mailbox taken first, so that either the first attempt is found done
 //! or the two exclude each other.
 
-use super::db::{DbError, Kind, Session};
+use super::db::{DbError, Kind, Session, Update};
 use super::fail::Fail;
 use super::growth::Growth;
 use super::operations::Records;
 use super::queue::Job;
+use super::schema::CHANGES;
 use super::store::{Patience, Shared};
 use super::tx::Tx;
 use crate::{AccountId, Hint, MailboxId, Result, StoreError};
+use mongodb::bson::{Document, doc};
 use std::collections::BTreeMap;
 
 /// What each mutation of a group is answered.
@@ -144,9 +146,22 @@ async fn attempt(
         tx.into_session().0.abort().await;
         return Err(fail.into());
     }
+    let apart = std::mem::take(&mut tx.journaled_apart);
     let (session, hints) = tx.into_session();
     commit_for_sure(shared, session, patience).await?;
+    journal_apart(shared, apart).await;
     Ok((answers, hints))
+}
+
+/// See `Mistakes::journals_apart`.
+async fn journal_apart(shared: &Shared, documents: Vec<Document>) {
+    for mut document in documents {
+        let Some(id) = document.remove("_id") else { continue };
+        let write = Update { upsert: true, ..Update::one(id, doc! { "$set": document }) };
+        if let Err(error) = shared.db.update(CHANGES, vec![write]).await {
+            tracing::warn!(%error, "a change is not in the journal");
+        }
+    }
 }
 
 /// Runs each mutation; a refusal concerns only itself. Whether some were answered from their records.

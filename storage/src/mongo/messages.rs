@@ -225,7 +225,12 @@ pub fn journal(
     vanished: UidSet,
 ) -> Step<()> {
     let row = JournalRecord { at: tx.now, changed, vanished };
-    tx.insert(CHANGES, journal_document(id, record.modseq, &row)?);
+    let document = journal_document(id, record.modseq, &row)?;
+    if tx.shared.db.mistakes.journals_apart {
+        tx.journaled_apart.push(document);
+    } else {
+        tx.insert(CHANGES, document);
+    }
     Ok(())
 }
 

@@ -26,6 +26,7 @@ mod lookups;
 mod mailboxes;
 mod maintenance;
 mod messages;
+mod mistakes;
 mod operate;
 mod operations;
 mod options;
@@ -40,6 +41,7 @@ mod tx;
 mod view;
 
 pub use db::Settings as Timing;
+pub use mistakes::Mistakes;
 pub use operate::MongoCluster;
 pub use options::MongoOptions;
 pub use poll::LOOKS_EVERY;

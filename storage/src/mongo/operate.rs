@@ -26,7 +26,7 @@ impl MongoCluster {
     /// Does not wait until a server is found.
     pub async fn connect(options: &MongoOptions) -> std::result::Result<Self, OpenError> {
         let address = without_credentials(&options.uri);
-        match Db::connect(&options.uri, &options.database, &options.timing).await {
+        match Db::connect(&options.uri, &options.database, &options.timing, options.mistakes).await {
             Ok(db) => Ok(Self { db, address, clock: options.clock.clone() }),
             Err(e) => Err(OpenError::new(address, e)),
         }

@@ -1,6 +1,7 @@
 //! How a store is opened.
 
 use super::db;
+use super::mistakes::Mistakes;
 use crate::memory::Limits;
 use crate::{Clock, Entropy, HintBus, LocalLookups, Lookups};
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub struct MongoOptions {
     /// UIDs that one transaction changes at most. Ten times the default still stays below the minute a transaction has.
     pub step: u64,
     pub timing: db::Settings,
+    pub mistakes: Mistakes,
 }
 
 impl MongoOptions {
@@ -47,6 +49,7 @@ impl MongoOptions {
             garbage_age: Duration::from_secs(3600),
             step: 20_000,
             timing: db::Settings::default(),
+            mistakes: Mistakes::default(),
         }
     }
 }

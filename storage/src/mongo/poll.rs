@@ -55,7 +55,7 @@ async fn look(shared: Arc<Shared>) {
     for round in 0_u32.. {
         tokio::time::sleep(LOOKS_EVERY).await;
         let has_bus = shared.bus.as_ref().is_some_and(|bus| bus.is_up());
-        if has_bus && !round.is_multiple_of(WITH_BUS) {
+        if has_bus && (shared.db.mistakes.trusts_hints || !round.is_multiple_of(WITH_BUS)) {
             continue;
         }
         let listening = shared.hub.accounts();

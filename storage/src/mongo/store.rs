@@ -2,6 +2,7 @@
 
 use super::db::{Db, DbError, Kind};
 use super::fail::Fail;
+use super::mistakes::Mistakes;
 use super::operations::{Identity, Mutation, decoded};
 use super::options::{MongoOptions, without_credentials};
 use super::queue::Queues;
@@ -61,8 +62,9 @@ impl MongoStore {
         let address = without_credentials(&options.uri);
         let failed =
             |e: &dyn std::fmt::Display| OpenError { address: address.clone(), reason: e.to_string() };
-        let db =
-            Db::connect(&options.uri, &options.database, &options.timing).await.map_err(|e| failed(&e))?;
+        let db = Db::connect(&options.uri, &options.database, &options.timing, options.mistakes)
+            .await
+            .map_err(|e| failed(&e))?;
         let mut patience = Patience::new(options.deadline);
         loop {
             match open_on(&db).await {
@@ -261,7 +263,9 @@ pub(super) use reading;
 /// Deletes a database with everything in it. For tests and tools.
 pub async fn drop_database(uri: &str, database: &str) -> Result<(), OpenError> {
     let failed = |e: DbError| OpenError { address: without_credentials(uri), reason: e.to_string() };
-    let db = Db::connect(uri, database, &super::db::Settings::default()).await.map_err(failed)?;
+    let db = Db::connect(uri, database, &super::db::Settings::default(), Mistakes::default())
+        .await
+        .map_err(failed)?;
     db.drop_database().await.map_err(failed)
 }
 

@@ -31,6 +31,8 @@ pub struct Tx<'a> {
     pub uidvalidity_gone: u32,
     /// To be published once this is durable.
     pub hints: Vec<Hint>,
+    /// See `Mistakes::journals_apart`.
+    pub journaled_apart: Vec<Document>,
 }
 
 impl<'a> Deref for Tx<'a> {
@@ -62,6 +64,7 @@ impl<'a> Tx<'a> {
             delta,
             uidvalidity_gone: 0,
             hints: Vec::new(),
+            journaled_apart: Vec::new(),
         })
     }
 

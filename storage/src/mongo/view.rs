@@ -33,7 +33,8 @@ impl<'a> View<'a> {
     /// Ends a transaction that has only read. What was read counts once that is done: only then is it known to be
     /// durable on a majority, and that it was no deposed primary that answered.
     pub async fn finish<T>(mut self, read: Step<T>) -> Step<T> {
-        if let Err(Fail::Db(_) | Fail::Raced) = read {
+        let is_believed = self.shared.db.mistakes.reads_stale;
+        if is_believed || matches!(read, Err(Fail::Db(_) | Fail::Raced)) {
             self.session.abort().await;
             return read;
         }

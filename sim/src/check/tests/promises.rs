@@ -203,14 +203,17 @@ fn an_acknowledged_flag_is_missed() {
     b.broken("flags");
 }
 
+fn modified(uid: Uid) -> Reply {
+    Reply::Stored { modseqs: Default::default(), modified: vec![uid] }
+}
+
 #[test]
 fn a_condition_is_decided_by_the_modseq() {
-    let modified = || Reply::Stored { modseqs: Default::default(), modified: vec![1] };
     let mut b = Build::default();
     b.append(&[1]);
     b.list(3, "INBOX", vec![flagged(1, 5, &[])]);
     let concurrent = b.begin(2, store(1, add("$B"), None));
-    b.done(1, store(1, add("$A"), Some(5)), modified());
+    b.done(1, store(1, add("$A"), Some(5)), modified(1));
     b.ack(2, concurrent, stored(1, 6));
     b.fine();
     b.done(1, store(1, add("$A"), Some(5)), stored(1, 7));
@@ -218,8 +221,21 @@ fn a_condition_is_decided_by_the_modseq() {
     let mut b = Build::default();
     b.append(&[1]);
     b.list(3, "INBOX", vec![flagged(1, 5, &[])]);
-    b.done(1, store(1, add("$A"), Some(5)), modified());
+    b.done(1, store(1, add("$A"), Some(5)), modified(1));
     b.broken("flags");
+}
+
+#[test]
+fn of_conditional_changes_at_once_one_wins() {
+    for (second, is_fine) in [(modified(1), true), (stored(1, 7), false)] {
+        let mut b = Build::default();
+        b.append(&[1]);
+        b.list(3, "INBOX", vec![flagged(1, 5, &[])]);
+        let slow = b.begin(2, store(1, add("$B"), Some(5)));
+        b.done(1, store(1, add("$A"), Some(5)), stored(1, 6));
+        b.ack(2, slow, second);
+        if is_fine { b.fine() } else { b.broken("flags") }
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 pub(super) fn wrap(inner: Arc<dyn MailStore>, fault: Fault, entropy: Arc<dyn Entropy>) -> Arc<dyn MailStore> {
     if fault == Fault::None {
@@ -52,11 +53,11 @@ struct Notes {
 
 /// Gives others a chance to come between until `enough`, and goes on in the end if nobody is there to come.
 async fn dawdle(enough: impl Fn() -> bool) {
-    for _ in 0..20_000 {
+    for _ in 0..400 {
         if enough() {
             break;
         }
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 

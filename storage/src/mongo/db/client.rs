@@ -2,6 +2,7 @@
 
 use super::error::DbError;
 use super::session::Session;
+use crate::mongo::mistakes::Mistakes;
 use mongodb::bson::{Document, doc};
 use mongodb::options::{
     Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, TransactionOptions,
@@ -21,8 +22,6 @@ pub struct Settings {
     pub connect: Duration,
     /// How often members are asked how they are: bounds how late an election is noticed.
     pub heartbeat: Duration,
-    /// Answers commits before they are tried. Loses mail: only to show that what looks for lost mail finds it.
-    pub unsafe_early_commit: bool,
 }
 
 impl Default for Settings {
@@ -32,7 +31,6 @@ impl Default for Settings {
             selection: Duration::from_secs(2),
             connect: Duration::from_secs(2),
             heartbeat: Duration::from_millis(500),
-            unsafe_early_commit: false,
         }
     }
 }
@@ -43,12 +41,17 @@ pub struct Db {
     client: Client,
     pub(super) database: Database,
     pub(super) patience: Duration,
-    pub(super) unsafe_early_commit: bool,
+    pub mistakes: Mistakes,
 }
 
 impl Db {
     /// Reads the address and starts looking for the replica set. Does not wait until it is found.
-    pub async fn connect(uri: &str, database: &str, settings: &Settings) -> Result<Self, DbError> {
+    pub async fn connect(
+        uri: &str,
+        database: &str,
+        settings: &Settings,
+        mistakes: Mistakes,
+    ) -> Result<Self, DbError> {
         // The driver's message may repeat the address, with its password.
         let refused =
             |_| DbError::refused("the MongoDB address can't be read: expected mongodb://HOST:PORT,...");
@@ -64,8 +67,7 @@ impl Db {
         options.selection_criteria = Some(primary());
         let client = Client::with_options(options).map_err(|e| DbError::of_driver("connecting", &e))?;
         let database = client.database(database);
-        let Settings { command: patience, unsafe_early_commit, .. } = *settings;
-        Ok(Self { client, database, patience, unsafe_early_commit })
+        Ok(Self { client, database, patience: settings.command, mistakes })
     }
 
     /// What the member that is the primary says of itself.

@@ -52,7 +52,7 @@ impl Session {
 
     /// Commits, or commits again after an unknown outcome: the server remembers the transaction's.
     pub async fn commit(&mut self) -> Result<(), DbError> {
-        if self.db.unsafe_early_commit {
+        if self.db.mistakes.commits_early {
             return self.commit_later();
         }
         let committed =
@@ -64,7 +64,7 @@ impl Session {
         })
     }
 
-    /// Says that it is committed, and tries to later: see `Settings::unsafe_early_commit`.
+    /// Says that it is committed, and tries to later: see `Mistakes::commits_early`.
     fn commit_later(&mut self) -> Result<(), DbError> {
         let mut session = self.inner.take().ok_or_else(|| DbError::lost("committing"))?;
         tokio::spawn(async move {
