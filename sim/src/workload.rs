@@ -35,6 +35,8 @@ pub struct Plan {
     pub clients: RangeInclusive<usize>,
     /// Longest pause of a client between two things it does, from the quickest to the slowest.
     pub pace: RangeInclusive<Duration>,
+    /// How many more that write than are there anyway, all on the same account.
+    pub writers: usize,
     /// Whether nodes take mail from other servers.
     pub relays: bool,
     /// How long a client may take to end what it does, once it is to stop.
@@ -47,8 +49,9 @@ impl Default for Plan {
     fn default() -> Self {
         Plan {
             accounts: 2..=3,
-            clients: 9..=12,
+            clients: 10..=12,
             pace: Duration::from_millis(500)..=Duration::from_secs(4),
+            writers: 0,
             relays: false,
             farewell: Duration::from_secs(45),
             listen: Duration::from_secs(12),
@@ -106,7 +109,7 @@ impl Workload {
         let mut rng = seed::stream(seed, "workload");
         let accounts = rng.random_range(plan.accounts.clone());
         let accounts: Vec<Login> = (1..=accounts).map(|n| format!("user{n}@sim.test")).collect();
-        let mut jobs = one_of_each(&accounts, plan.relays, &mut rng);
+        let mut jobs = one_of_each(&accounts, plan, &mut rng);
         let wanted = rng.random_range(plan.clients.clone());
         while jobs.len() < wanted {
             jobs.push(more(&accounts, &mut rng));
@@ -215,8 +218,9 @@ impl Workload {
 }
 
 /// A client of each kind.
-fn one_of_each(accounts: &[Login], relays: bool, rng: &mut StdRng) -> Vec<Job> {
+fn one_of_each(accounts: &[Login], plan: &Plan, rng: &mut StdRng) -> Vec<Job> {
     let some = |rng: &mut StdRng| accounts.choose(rng).expect("there are accounts").clone();
+    let shared = some(rng);
     let mut jobs = vec![
         Job::Send(Role::Account(some(rng))),
         Job::Send(Role::Account(some(rng))),
@@ -224,12 +228,15 @@ fn one_of_each(accounts: &[Login], relays: bool, rng: &mut StdRng) -> Vec<Job> {
         Job::Resync(some(rng), Means::Condstore),
         Job::Resync(some(rng), Means::Qresync),
         Job::Idle(some(rng)),
-        Job::Write(some(rng)),
+        // Two that meet.
+        Job::Write(shared.clone()),
+        Job::Write(shared.clone()),
         // One at most for an account: a maildrop is one session's at a time.
         Job::Fetch(some(rng)),
         Job::Browse(some(rng)),
     ];
-    if relays {
+    jobs.extend((0..plan.writers).map(|_| Job::Write(shared.clone())));
+    if plan.relays {
         jobs.push(Job::Send(Role::Relay(accounts.to_vec())));
     }
     jobs

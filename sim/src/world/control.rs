@@ -20,6 +20,8 @@ pub struct Control {
     /// Faults that are chosen for it, with the mean time between two, in seconds, where those that seeds draw rarely
     /// come at the right moment.
     faults: &'static [(Kind, u64)],
+    /// How many more that write IMAP than seeds draw.
+    writers: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -33,15 +35,15 @@ enum Mistake {
 }
 
 const fn of_set(name: &'static str, limit: u64, make: fn(&mut Controls)) -> Control {
-    Control { name, limit: Some(limit), mistake: Mistake::Replication(make), faults: &[] }
+    Control { name, limit: Some(limit), mistake: Mistake::Replication(make), faults: &[], writers: 0 }
 }
 
 const fn of_backend(name: &'static str, limit: Option<u64>, make: fn(&mut Mistakes)) -> Control {
-    Control { name, limit, mistake: Mistake::Backend(make), faults: &[] }
+    Control { name, limit, mistake: Mistake::Backend(make), faults: &[], writers: 0 }
 }
 
 const fn of_store(name: &'static str, limit: Option<u64>, fault: Fault) -> Control {
-    Control { name, limit, mistake: Mistake::Store(fault), faults: &[] }
+    Control { name, limit, mistake: Mistake::Store(fault), faults: &[], writers: 0 }
 }
 
 /// All there are.
@@ -95,9 +97,10 @@ pub const CONTROLS: [Control; 18] = [
     // A MOVE in halves shows for good when its node dies in between.
     Control {
         faults: &[(Kind::NodeCrash, 2)],
+        writers: 8,
         ..of_store("moves-in-two-steps", None, Fault::MovesInTwoSteps)
     },
-    of_store("condition-before-change", None, Fault::DecidesConditionBefore),
+    Control { writers: 4, ..of_store("condition-before-change", None, Fault::DecidesConditionBefore) },
     // Clients repeat an operation under its id only over HTTP.
     Control {
         faults: &[(Kind::NodeCrash, 2), (Kind::Hold, 3)],
@@ -128,6 +131,7 @@ impl Plan {
             Mistake::Backend(make) => make(&mut self.controls.mistakes),
             Mistake::Store(fault) => self.controls.store = fault,
         }
+        self.workload.writers = control.writers;
         if !control.faults.is_empty() {
             let faults = control.faults.iter();
             self.swarm.kinds = faults.map(|(kind, secs)| (*kind, Duration::from_secs(*secs))).collect();

@@ -39,13 +39,20 @@ pub struct Plan {
     pub seed: u64,
     pub swarm: Swarm,
     pub controls: Controls,
+    pub workload: workload::Plan,
     /// How long faults strike.
     pub storm: Duration,
 }
 
 impl Plan {
     pub fn of_seed(seed: u64) -> Self {
-        Plan { seed, swarm: Swarm::draw(seed), controls: Controls::default(), storm: Duration::from_secs(30) }
+        Plan {
+            seed,
+            swarm: Swarm::draw(seed),
+            controls: Controls::default(),
+            workload: workload::Plan { relays: true, ..workload::Plan::default() },
+            storm: Duration::from_secs(30),
+        }
     }
 }
 
@@ -113,8 +120,7 @@ impl<'a> Run<'a> {
         let stop = CancellationToken::new();
         let history = History::default();
         let shared = Shared::new(plan.seed, history.clone(), ground.net(), stop.clone());
-        let workload =
-            Workload::draw(plan.seed, &workload::Plan { relays: true, ..workload::Plan::default() });
+        let workload = Workload::draw(plan.seed, &plan.workload);
         let nodes = stage.node_names();
         let (cluster, seed) = (stage.cluster.clone(), plan.seed);
         stage.sim.client("clients", async move {

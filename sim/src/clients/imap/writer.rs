@@ -26,11 +26,13 @@ pub struct Writer {
     own: Vec<Own>,
     /// Mailboxes it made, as far as it knows.
     made: Vec<Name>,
+    /// Of the mailbox that it selected last, when it did.
+    highest_modseq: ModSeq,
 }
 
 impl Writer {
     pub fn new(client: Client, login: &str, pace: Duration) -> Self {
-        Self { client, login: login.to_owned(), pace, own: Vec::new(), made: Vec::new() }
+        Self { client, login: login.to_owned(), pace, own: Vec::new(), made: Vec::new(), highest_modseq: 1 }
     }
 
     pub async fn run(mut self) {
@@ -44,7 +46,7 @@ impl Writer {
         let mut session = Session::open(&mut self.client, &self.login).await?;
         session.enable(&mut self.client, "CONDSTORE").await?;
         for _ in 0..self.client.rng.random_range(2..12) {
-            if !self.client.think(self.pace).await {
+            if !self.client.think(self.pace / 4).await {
                 break;
             }
             match self.operation(&mut session).await {
@@ -61,13 +63,24 @@ impl Writer {
     }
 
     async fn operation(&mut self, session: &mut Session) -> Result<(), Fault> {
-        match self.client.rng.random_range(0..20) {
-            0..5 => self.append(session).await,
+        let drawn = self.client.rng.random_range(0..20);
+        match drawn {
             5..9 => self.store(session).await,
+            9..17 if self.own.is_empty() => self.append(session).await,
             9..11 => self.copy(session).await,
             11..15 => self.move_one(session).await,
             15..17 => self.expunge(session).await,
-            _ => self.mailbox(session).await,
+            17.. => self.mailbox(session).await,
+            _ => self.append(session).await,
+        }
+    }
+
+    /// One that has own messages, if any has.
+    fn own_mailbox(&mut self) -> Name {
+        let names: Vec<&Name> = self.own.iter().map(|own| &own.mailbox).collect();
+        match names.choose(&mut self.client.rng) {
+            Some(name) => (*name).clone(),
+            None => self.some_mailbox(),
         }
     }
 
@@ -100,6 +113,7 @@ impl Writer {
         }
         let selected = session.select(&mut self.client, mailbox, "").await?;
         let listing = session.fetch_all(&mut self.client, &selected, Depth::Token).await?;
+        self.highest_modseq = selected.highest_modseq;
         self.own.retain(|own| own.mailbox != mailbox);
         let id = self.client.id;
         // Copies of an own message are own messages as well.
@@ -131,8 +145,12 @@ impl Writer {
     async fn store(&mut self, session: &mut Session) -> Result<(), Fault> {
         let mailbox = self.some_mailbox();
         self.select(session, &mailbox).await?;
-        // Flags are everybody's: several writers may meet at one message.
-        let uids = self.draw(session.view.uids(), 4);
+        // Flags are everybody's: several writers may meet at one message, most likely at one of the last.
+        let mut uids = session.view.uids();
+        if self.client.rng.random() {
+            uids.drain(..uids.len().saturating_sub(2));
+        }
+        let uids = self.draw(uids, 4);
         if uids.is_empty() {
             return Ok(());
         }
@@ -144,13 +162,17 @@ impl Writer {
                 3 => FlagChange::Remove(flags),
                 _ => FlagChange::Replace(flags),
             },
-            unchanged_since: self.client.rng.random_bool(0.3).then(|| self.client.rng.random_range(1..60)),
+            unchanged_since: match self.client.rng.random_range(0..10) {
+                0 => Some(self.client.rng.random_range(1..60)),
+                1..5 => Some(self.highest_modseq),
+                _ => None,
+            },
         };
         session.store(&mut self.client, &uids, change).await.map(|_| ())
     }
 
     async fn copy(&mut self, session: &mut Session) -> Result<(), Fault> {
-        let from = self.some_mailbox();
+        let from = self.own_mailbox();
         self.select(session, &from).await?;
         let own = self.own_here(session);
         let (uids, to) = (self.draw(own, 3), self.some_mailbox());
@@ -161,7 +183,7 @@ impl Writer {
     }
 
     async fn move_one(&mut self, session: &mut Session) -> Result<(), Fault> {
-        let from = self.some_mailbox();
+        let from = self.own_mailbox();
         self.select(session, &from).await?;
         let own = self.own_here(session);
         let (uids, to) = (self.draw(own, 3), self.some_mailbox());
@@ -174,7 +196,7 @@ impl Writer {
     }
 
     async fn expunge(&mut self, session: &mut Session) -> Result<(), Fault> {
-        let mailbox = self.some_mailbox();
+        let mailbox = self.own_mailbox();
         self.select(session, &mailbox).await?;
         let own = self.own_here(session);
         let uids = self.draw(own, 3);
