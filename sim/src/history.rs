@@ -29,6 +29,15 @@ pub struct Attempt {
     pub attempt: u32,
 }
 
+/// What ends by itself in an account, if anything does within a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// How long it keeps a message.
+    pub retention: Option<Duration>,
+    /// When it ends itself, by a clock that is right: not before the first of these moments, nor after the second.
+    pub ends: Option<(Duration, Duration)>,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     /// Virtual time since the start of the run.

@@ -68,7 +68,7 @@ fn first_without(log: &Log, end: usize, (login, name): (&str, &str), attempt: At
     let listings = log.listings.get(&place)?;
     let listing = listings.iter().find(|l| l.from > end && !its.iter().any(|&uid| l.has(uid)))?;
     let excused = its.iter().any(|&uid| log.may_be_gone(Key { place, uid }, listing.ix));
-    (!excused && !log.unnamed_may_be_gone(login, name, listing.ix)).then_some(listing.ix)
+    (!excused && !log.unnamed_may_be_gone(login, name, attempt, listing.ix)).then_some(listing.ix)
 }
 
 /// What was expunged or moved away is shown to nobody who asks afterwards.

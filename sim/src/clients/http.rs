@@ -32,6 +32,8 @@ pub struct Request<'a> {
     pub path: &'a str,
     /// Whose password goes along.
     pub login: Option<&'a str>,
+    /// The operator's key, if that goes along instead.
+    pub operator: Option<&'a str>,
     pub key: Option<String>,
     pub content_type: &'a str,
     pub body: Vec<u8>,
@@ -44,7 +46,8 @@ impl<'a> Request<'a> {
 
     /// One with JSON, from nobody in particular.
     pub fn post(path: &'a str, body: Vec<u8>) -> Self {
-        Request { method: "POST", path, login: None, key: None, content_type: "application/json", body }
+        let (login, operator, key) = (None, None, None);
+        Request { method: "POST", path, login, operator, key, content_type: "application/json", body }
     }
 
     fn bytes(&self, client: &Client) -> Vec<u8> {
@@ -53,6 +56,9 @@ impl<'a> Request<'a> {
         if let Some(login) = self.login {
             let credentials = STANDARD.encode(format!("{login}:{}", client.password(login)));
             head += &format!("Authorization: Basic {credentials}\r\n");
+        }
+        if let Some(operator) = self.operator {
+            head += &format!("Authorization: Bearer {operator}\r\n");
         }
         if let Some(key) = &self.key {
             head += &format!("Idempotency-Key: {key}\r\n");
@@ -184,6 +190,14 @@ impl Web {
     }
 
     async fn step(&mut self) -> Result<(), Fault> {
+        let stepped = self.steps().await;
+        if matches!(&stepped, Err(Fault::Refused(why)) if why.starts_with("401")) {
+            self.client.denied(&self.login);
+        }
+        stepped
+    }
+
+    async fn steps(&mut self) -> Result<(), Fault> {
         if self.client.rng.random_bool(0.3) {
             return self.submit().await;
         }

@@ -173,6 +173,7 @@ impl Session {
         }
         // Where anything is accepted, a login that fails is as good as none; the mail would go elsewhere.
         if reply.text.contains("Anything is accepted") {
+            client.denied(login);
             return Err(Fault::Lost(format!("the login of {login} was not believed")));
         }
         expect(235)(reply).map(|_| ())
