@@ -10,7 +10,7 @@ use gadwall_storage::mongo::{MongoOptions, MongoStore};
 use gadwall_storage::redis::{Dial, RedisBus, RedisOptions, Stream};
 use gadwall_storage::{Clock, Entropy, Maintenance};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Where every simulated node listens: SMTP, IMAP, POP3, HTTP.
@@ -43,6 +43,8 @@ pub struct Cluster {
     /// What is wrong with the store that engines are given: a control.
     pub fault: Fault,
     pub upkeep: Option<Upkeep>,
+    /// The account that gets what is sent without a login, with its password, once a node has started and told.
+    pub catchall: Arc<OnceLock<(String, String)>>,
 }
 
 /// The network of the database of hints.
@@ -110,7 +112,11 @@ pub async fn start(
     let faulty = with_fault(store.clone(), cluster.fault, entropy.clone());
     let backend =
         Backend { presence: Some(store.clone()), counters: redis, store: faulty, ..Backend::alone(store) };
-    serve(backend, Some(&cluster.balancer), clock, entropy, &*net).await
+    let running = serve(backend, Some(&cluster.balancer), clock, entropy, &*net).await?;
+    if let Some((address, password)) = &running.catchall {
+        cluster.catchall.get_or_init(|| (address.to_string(), password.clone()));
+    }
+    Ok(running)
 }
 
 /// Sweeps beside the node's own sweeper, and as often as the run wants it.

@@ -83,17 +83,15 @@ fn other(log: &Log, s: &Seen) -> Option<Finding> {
                 && messages.iter().all(|(v, _)| *v == listing.place.validity);
             if same { None } else { fault(listing, format!("finds {messages:?} in the maildrop of {login}")) }
         }
-        Sight::Web { login, mailbox, uids, .. } => {
+        Sight::Web { login, mailbox, page, .. } => {
             let listing = last_named(log, login, mailbox)?;
-            let mut page = uids.clone();
-            page.sort_unstable();
-            // A page shows the newest; older ones may be on the next.
-            let since = page.first().copied().unwrap_or_default();
-            let rest: Vec<Uid> = listing.uids.iter().copied().filter(|uid| *uid >= since).collect();
-            if !differ(log, listing.place, (&page, s.ix), (&rest, listing.ix)) {
+            let mut uids = page.uids.clone();
+            uids.sort_unstable();
+            let there: Vec<Uid> = listing.uids.iter().copied().filter(|uid| page.covers(*uid)).collect();
+            if !differ(log, listing.place, (&uids, s.ix), (&there, listing.ix)) {
                 None
             } else {
-                fault(listing, format!("finds {page:?} on the page of {mailbox} of {login}"))
+                fault(listing, format!("finds {page:?} of {mailbox} of {login}"))
             }
         }
         _ => None,

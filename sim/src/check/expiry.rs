@@ -88,11 +88,11 @@ fn looked_up<'a>(log: &Log<'a>) -> Vec<(usize, usize, Key<'a>)> {
                     |&(validity, uid): &(UidValidity, Uid)| Key { place: Place { login, validity }, uid };
                 all.extend(messages.iter().map(|message| (s.ix, s.from, key(message))));
             }
-            Sight::Web { login, mailbox, uids, .. } if log.fades(login) => {
+            Sight::Web { login, mailbox, page, .. } if log.fades(login) => {
                 // Two mailboxes of one name after another: which of them it is of is not known.
                 let places: Vec<Place> = log.index.places(login, mailbox).collect();
                 if let [place] = places[..] {
-                    all.extend(uids.iter().map(|&uid| (s.ix, s.from, Key { place, uid })));
+                    all.extend(page.uids.iter().map(|&uid| (s.ix, s.from, Key { place, uid })));
                 }
             }
             _ => {}

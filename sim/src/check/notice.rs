@@ -81,7 +81,7 @@ fn listed_elsewhere(log: &Log, key: Key, upto: usize) -> bool {
         Sight::Maildrop { login, messages, .. } => {
             login == key.place.login && messages.contains(&(key.place.validity, key.uid))
         }
-        Sight::Web { login, uids, .. } => login == key.place.login && uids.contains(&key.uid),
+        Sight::Web { login, page, .. } => login == key.place.login && page.uids.contains(&key.uid),
         _ => false,
     }) || log.index.by_name.iter().any(|&at| {
         matches!(log.ops[at].call, Call::Expunge { login, uids, .. } if login == key.place.login && uids.contains(&key.uid))

@@ -13,8 +13,8 @@ use std::time::Duration;
 const ATTEMPTS: u32 = 4;
 /// Longest pause before it is asked for again.
 const RETRY: Duration = Duration::from_secs(3);
-/// The most that the server puts on one page.
-const PAGE: usize = 250;
+/// How many messages may be asked for on a page: few, so that there are further pages, and as many as there can be.
+const LIMITS: [usize; 4] = [3, 8, 20, 250];
 /// Largest body taken from a server.
 const LIMIT: usize = 16 << 20;
 
@@ -163,16 +163,34 @@ async fn text(wire: &mut Wire) -> Result<String, Fault> {
     Ok(String::from_utf8_lossy(&wire.line().await?).into_owned())
 }
 
-/// Looks at the first page of a mailbox, and writes down what is on it.
+/// Looks at all pages of a mailbox, and writes down what is on them. UIDs of all, the highest first.
 pub async fn list(client: &mut Client, login: &str, mailbox: &str) -> Result<Vec<Uid>, Fault> {
-    let since = now();
-    let path = format!("/users/me/mailboxes/{mailbox}/messages?limit={PAGE}");
-    let page = ask(client, &Request::get(&path, login)).await?.json()?;
-    let ids = page["results"].as_array().into_iter().flatten().map(|message| message["id"].as_u64());
+    let limit = LIMITS[client.rng.random_range(0..LIMITS.len())];
+    let (mut all, mut next) = (Vec::new(), None);
+    loop {
+        let (since, below) = (now(), all.last().copied());
+        let next_page = next.map(|cursor: String| format!("&next={cursor}")).unwrap_or_default();
+        let path = format!("/users/me/mailboxes/{mailbox}/messages?limit={limit}{next_page}");
+        let answer = ask(client, &Request::get(&path, login)).await?.json()?;
+        next = answer["nextCursor"].as_str().map(str::to_owned);
+        let page = Page { below, uids: uids(&answer)?, more: next.is_some() };
+        let descends = below.into_iter().chain(page.uids.iter().copied()).is_sorted_by(|a, b| a > b);
+        if !descends || page.more && page.uids.is_empty() {
+            client.violated(format!("{path} answers {page:?}"));
+            return Err(Fault::Lost("pages that lead nowhere".into()));
+        }
+        all.extend(&page.uids);
+        client.saw(Sight::Web { login: login.into(), since, mailbox: mailbox.into(), page });
+        if next.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+fn uids(answer: &Value) -> Result<Vec<Uid>, Fault> {
+    let ids = answer["results"].as_array().into_iter().flatten().map(|message| message["id"].as_u64());
     let uids: Option<Vec<Uid>> = ids.map(|id| Uid::try_from(id?).ok()).collect();
-    let uids = uids.ok_or_else(|| Fault::Lost("a message without an id".into()))?;
-    client.saw(Sight::Web { login: login.into(), since, mailbox: mailbox.into(), uids: uids.clone() });
-    Ok(uids)
+    uids.ok_or_else(|| Fault::Lost("a message without an id".into()))
 }
 
 impl Web {

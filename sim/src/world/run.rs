@@ -127,6 +127,9 @@ impl<'a> Run<'a> {
         let (cluster, seed) = (stage.cluster.clone(), plan.seed);
         stage.sim.client("clients", async move {
             workload.prepare(&shared, &nodes).await;
+            // A node that serves has told.
+            let (login, password) = cluster.catchall.get().ok_or("no node has an account for everything")?;
+            shared.book.add_catchall(login, password);
             stand.send_replace(Stand::Working);
             ended.send_replace(Some(workload.run(shared.clone(), BALANCER).await));
             stand.send_replace(Stand::Ended);

@@ -113,6 +113,7 @@ impl Stage {
             unsafe_early_commit: controls.unsafe_early_commit,
             fault: controls.store,
             upkeep: swarm.expiry.map(|expiry| expiry.upkeep),
+            catchall: Arc::default(),
         });
         let mut stage = Stage {
             sim,

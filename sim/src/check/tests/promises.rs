@@ -330,7 +330,8 @@ fn nodes_and_protocols_agree_in_the_end() {
     let web = |b: &mut Build, uids: &[Uid]| {
         let since = b.now();
         b.event(8, What::Asked);
-        b.saw(8, Sight::Web { login: ME.into(), since, mailbox: "INBOX".into(), uids: uids.to_vec() });
+        let page = Page { uids: uids.to_vec(), more: true, below: None };
+        b.saw(8, Sight::Web { login: ME.into(), since, mailbox: "INBOX".into(), page });
     };
     let mut b = Build::default();
     b.append(&[1, 2, 3]);
