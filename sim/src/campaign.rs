@@ -14,11 +14,17 @@ const PATIENCE_SECS: u32 = 300;
 
 /// What a batch of so many runs has to have lived through, or it has proved less than it claims.
 const BATCH: u64 = 100;
-const REQUIRED: [&str; 9] = [
+const REQUIRED: [&str; 15] = [
+    "marks/commit retry",
     "marks/conditional store modified",
+    "marks/content collected",
+    "marks/expiry swept",
+    "marks/idempotent hit",
+    "marks/lease taken over",
     "marks/mail sent again",
     "marks/move acknowledged",
     "marks/rename acknowledged",
+    "marks/resync after lost hint",
     "marks/saw changed (resync)",
     "marks/session lost",
     "marks/view listened",

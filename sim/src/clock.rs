@@ -3,6 +3,7 @@
 use gadwall_storage::{Clock, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 /// When every simulation begins: 2026-01-01T00:00:00Z.
 const EPOCH_MS: i64 = 1_767_225_600_000;
@@ -14,6 +15,12 @@ pub struct HostClock {
 }
 
 impl HostClock {
+    /// What a clock that is right shows after so much of the simulation.
+    pub fn at(elapsed: Duration) -> Timestamp {
+        let elapsed = i64::try_from(elapsed.as_millis()).expect("a run lasts minutes");
+        Timestamp(EPOCH_MS + elapsed)
+    }
+
     /// Sets how far it is off from now on, in milliseconds.
     pub fn set_off(&self, ms: i64) {
         self.off_ms.store(ms, Ordering::Relaxed);
@@ -22,8 +29,7 @@ impl HostClock {
 
 impl Clock for HostClock {
     fn now(&self) -> Timestamp {
-        let elapsed = turmoil::sim_elapsed().unwrap_or_default().as_millis();
-        let elapsed = i64::try_from(elapsed).expect("a run lasts minutes");
-        Timestamp(EPOCH_MS + elapsed + self.off_ms.load(Ordering::Relaxed))
+        let right = HostClock::at(turmoil::sim_elapsed().unwrap_or_default());
+        Timestamp(right.millis() + self.off_ms.load(Ordering::Relaxed))
     }
 }

@@ -29,6 +29,15 @@ pub struct Attempt {
     pub attempt: u32,
 }
 
+/// What ends by itself in an account, if anything does within a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// How long it keeps a message.
+    pub retention: Option<Duration>,
+    /// When it ends itself, by a clock that is right: not before the first of these moments, nor after the second.
+    pub ends: Option<(Duration, Duration)>,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     /// Virtual time since the start of the run.
@@ -179,6 +188,24 @@ pub struct Shown {
     pub intact: Option<bool>,
 }
 
+/// A part of a mailbox: its newest messages below some UID.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Messages from here on stand on earlier pages; `None`: this is the first.
+    pub below: Option<Uid>,
+    pub uids: Vec<Uid>,
+    /// There is a page with older ones.
+    pub more: bool,
+}
+
+impl Page {
+    /// Whether a message of this UID would have to be on it.
+    pub fn covers(&self, uid: Uid) -> bool {
+        let oldest = self.uids.iter().min().filter(|_| self.more);
+        self.below.is_none_or(|below| uid < below) && oldest.is_none_or(|oldest| uid >= *oldest)
+    }
+}
+
 /// Something that a client was shown, in a session that has a mailbox selected or by other means.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Sight {
@@ -228,8 +255,8 @@ pub enum Sight {
     Mailboxes { login: Login, since: Duration, names: Vec<Name> },
     /// The unique ids of a POP3 listing: UIDVALIDITY and UID.
     Maildrop { login: Login, since: Duration, messages: Vec<(UidValidity, Uid)> },
-    /// The list page of the web or API.
-    Web { login: Login, since: Duration, mailbox: Name, uids: Vec<Uid> },
+    /// A page of the list of the web or API, the newest message first.
+    Web { login: Login, since: Duration, mailbox: Name, page: Page },
     /// The time a hint took to wake an idle session, from the acknowledgement of the mail.
     Woken { login: Login, after: Duration },
 }

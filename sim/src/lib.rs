@@ -11,6 +11,7 @@ mod clock;
 pub mod history;
 mod net;
 pub mod node;
+mod pieces;
 pub mod seed;
 mod trace;
 pub mod workload;
@@ -18,5 +19,5 @@ pub mod world;
 
 pub use clock::HostClock;
 pub use net::TurmoilNet;
-pub use node::{MX_PORT, PORTS};
+pub use node::{API_KEY, MX_PORT, PORTS};
 pub use trace::{Trace, TracedNet};

@@ -2,13 +2,14 @@
 //!
 //! Knows no server: whatever answers on the ports of a host may be worked on.
 
-use crate::clients::http::{self, Request, Web};
+use crate::clients::http::Web;
 use crate::clients::imap::{Idler, Means, Reader, Resynchroniser, Writer};
 use crate::clients::pop3::Fetcher;
 use crate::clients::smtp::{Role, Sender};
 use crate::clients::{Client, Shared, now};
 use crate::history::{ClientId, Login};
 use crate::seed;
+use clerk::Clerk;
 use final_pass::Looker;
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -18,14 +19,15 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+mod clerk;
 mod final_pass;
 
 pub use final_pass::LOOKERS;
 
 /// The client that makes the accounts.
 const CLERK: ClientId = 0;
-/// Pause before a request for an account is made again.
-const RETRY: Duration = Duration::from_millis(500);
+/// The account that lives for seconds.
+const MAYFLY: &str = "mayfly@sim.test";
 
 /// What a workload may be like.
 #[derive(Debug, Clone)]
@@ -43,6 +45,18 @@ pub struct Plan {
     pub farewell: Duration,
     /// How long those that only look at mail stay after the last change.
     pub listen: Duration,
+    pub expiry: Option<Expiry>,
+}
+
+/// What ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expiry {
+    /// How long messages are kept.
+    pub retention: Duration,
+    /// In how many accounts; at least one keeps everything.
+    pub accounts: usize,
+    /// How long one more account lives.
+    pub lifetime: Option<Duration>,
 }
 
 impl Default for Plan {
@@ -55,6 +69,7 @@ impl Default for Plan {
             relays: false,
             farewell: Duration::from_secs(45),
             listen: Duration::from_secs(12),
+            expiry: None,
         }
     }
 }
@@ -99,6 +114,7 @@ pub struct Workload {
     seed: u64,
     accounts: Vec<Login>,
     positions: Vec<Position>,
+    expiry: Option<Expiry>,
     farewell: Duration,
     listen: Duration,
 }
@@ -115,9 +131,19 @@ impl Workload {
             jobs.push(more(&accounts, &mut rng));
         }
         jobs.shuffle(&mut rng);
+        if plan.expiry.is_some_and(|expiry| expiry.lifetime.is_some()) {
+            jobs.extend(of_mayfly());
+        }
         let positions =
             (1..).zip(jobs).map(|(id, job)| Position { id, job, pace: rng.random_range(plan.pace.clone()) });
-        Self { seed, accounts, positions: positions.collect(), farewell: plan.farewell, listen: plan.listen }
+        Self {
+            seed,
+            accounts,
+            positions: positions.collect(),
+            expiry: plan.expiry,
+            farewell: plan.farewell,
+            listen: plan.listen,
+        }
     }
 
     /// The accounts that clients work on.
@@ -125,28 +151,10 @@ impl Workload {
         &self.accounts
     }
 
-    /// Makes the accounts over one of these hosts, whichever serves, and notes their passwords.
+    /// Makes the accounts over one of these hosts, whichever serves, and notes their passwords and what ends there.
     pub async fn prepare(&self, shared: &Shared, hosts: &[String]) {
-        for (n, login) in self.accounts.iter().enumerate() {
-            shared.book.add(login, &format!("password {n} of {}", self.seed));
-            for host in hosts.iter().cycle() {
-                if self.make_account(shared, host, login).await || shared.stop.is_cancelled() {
-                    break;
-                }
-                tokio::time::sleep(RETRY).await;
-            }
-        }
-    }
-
-    async fn make_account(&self, shared: &Shared, host: &str, login: &str) -> bool {
-        let mut clerk = self.client(shared, CLERK, host);
-        let wanted = serde_json::json!({ "address": login, "password": clerk.password(login) });
-        let request = Request::post("/users", wanted.to_string().into_bytes());
-        match http::ask(&mut clerk, &request).await {
-            // 409: it was made, by a request whose answer got lost.
-            Ok(response) => response.status / 100 == 2 || response.status == 409,
-            Err(_) => false,
-        }
+        let clerk = self.client(shared, CLERK, "");
+        Clerk { client: clerk, hosts, seed: self.seed }.run(&self.accounts, self.expiry).await;
     }
 
     /// Works over the host `via` until it is told to stop, and has ended everything then: first those that change
@@ -159,7 +167,9 @@ impl Workload {
                 true => (&mut workers, &shared),
                 false => (&mut lookers, &looking),
             };
-            group.push((position.id, self.start(position, shared, via)));
+            // Clients may stop by themselves, when an account has come to its end.
+            let shared = Shared { stop: shared.stop.child_token(), ..shared.clone() };
+            group.push((position.id, self.start(position, &shared, via)));
         }
         shared.stop.cancelled().await;
         let mut late = self.end(workers).await;
@@ -240,6 +250,12 @@ fn one_of_each(accounts: &[Login], plan: &Plan, rng: &mut StdRng) -> Vec<Job> {
         jobs.push(Job::Send(Role::Relay(accounts.to_vec())));
     }
     jobs
+}
+
+/// Clients of an account that will not live long. Others can't have it: whoever was refused once stops.
+fn of_mayfly() -> [Job; 4] {
+    let login = || MAYFLY.to_owned();
+    [Job::Send(Role::Account(login())), Job::Idle(login()), Job::Write(login()), Job::Browse(login())]
 }
 
 /// A further client.

@@ -77,7 +77,7 @@ async fn work(
 }
 
 fn run(seed: u64, swarm: &Swarm, controls: Controls) -> (Vec<String>, Stage) {
-    let ground = Ground { seed, trace: Trace::default() };
+    let ground = Ground::new(seed, Trace::default());
     let mut stage = Stage::of_members(&ground, swarm, controls);
     let told = Arc::new(Mutex::new(Told::default()));
     let (calm, is_calm) = tokio::sync::watch::channel(false);

@@ -30,6 +30,9 @@ const BLOCKED: Duration = Duration::from_secs(90);
 #[async_trait]
 pub trait Internal: Send + Sync {
     async fn internal(&self, command: Document) -> Document;
+
+    /// Hears of what drivers are answered.
+    fn answered(&self, _command: &Document, _answer: &Document) {}
 }
 
 /// A member: its engine and its log, used by one command at a time.
@@ -133,7 +136,11 @@ impl Member {
             Some(pending) => self.settled(pending).await,
             None => Ok(()),
         };
-        Some(answer.finish(settled))
+        let answer = answer.finish(settled);
+        if let Some(internal) = &self.internal {
+            internal.answered(&command, &answer);
+        }
+        Some(answer)
     }
 
     async fn run(&self, command: &Document) -> Answer {

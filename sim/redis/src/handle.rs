@@ -36,6 +36,7 @@ struct Settings {
     faults: PubSubFaults,
     lag: Duration,
     refused: Vec<String>,
+    lost: u64,
 }
 
 impl Handle {
@@ -79,6 +80,11 @@ impl Handle {
         self.settings().refused.clone()
     }
 
+    /// How many messages have not reached their subscriber by the faults set here.
+    pub fn lost(&self) -> u64 {
+        self.settings().lost
+    }
+
     pub(crate) fn refuse(&self, what: String) {
         tracing::error!(what, "not simulated");
         self.settings().refused.push(what);
@@ -109,6 +115,7 @@ impl Handle {
         let faults = self.settings().faults;
         let chance = |rate: PerMille| rate > 0 && u32::from_be_bytes(entropy.bytes()) % 1000 < rate.into();
         if faults.silent || chance(faults.lose) {
+            self.settings().lost += 1;
             return Vec::new();
         }
         let mut out = vec![message];

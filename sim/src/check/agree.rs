@@ -1,15 +1,11 @@
 //! In the end all nodes and protocols show the same.
 
 use super::Finding;
-use super::log::{Listing, Log, Place, Seen};
+use super::log::{Key, Listing, Log, Place, Seen};
 use crate::history::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub fn check(log: &Log) -> Vec<Finding> {
-    // While messages expire, two listings may differ.
-    if log.facts.retention.is_some() {
-        return Vec::new();
-    }
     let mut findings = Vec::new();
     for &place in log.listings.keys() {
         let mut finals = log.finals(place);
@@ -36,7 +32,7 @@ pub fn check(log: &Log) -> Vec<Finding> {
 }
 
 fn listings(log: &Log, one: &Listing, two: &Listing) -> Option<Finding> {
-    let differs = if one.uids != two.uids {
+    let differs = if differ(log, one.place, (&one.uids, one.ix), (&two.uids, two.ix)) {
         format!("UIDs {:?} and {:?}", one.uids, two.uids)
     } else {
         let by_uid: BTreeMap<Uid, &Shown> = one.messages.iter().map(|m| (m.uid, m)).collect();
@@ -72,7 +68,8 @@ fn other(log: &Log, s: &Seen) -> Option<Finding> {
         Sight::Selected { login, validity, exists, .. } | Sight::Status { login, validity, exists, .. } => {
             let listing = log.finals(Place { login, validity: *validity }).last()?;
             let same = listing.uids.len() == *exists as usize;
-            if same {
+            // Of a number nobody can say what has expired in between.
+            if same || log.fades(login) {
                 None
             } else {
                 fault(listing, format!("is told of {exists} messages in {}", listing.place))
@@ -82,24 +79,34 @@ fn other(log: &Log, s: &Seen) -> Option<Finding> {
             let listing = last_named(log, login, "INBOX")?;
             let mut drop: Vec<Uid> = messages.iter().map(|(_, uid)| *uid).collect();
             drop.sort_unstable();
-            let same = drop == listing.uids && messages.iter().all(|(v, _)| *v == listing.place.validity);
+            let same = !differ(log, listing.place, (&drop, s.ix), (&listing.uids, listing.ix))
+                && messages.iter().all(|(v, _)| *v == listing.place.validity);
             if same { None } else { fault(listing, format!("finds {messages:?} in the maildrop of {login}")) }
         }
-        Sight::Web { login, mailbox, uids, .. } => {
+        Sight::Web { login, mailbox, page, .. } => {
             let listing = last_named(log, login, mailbox)?;
-            let mut page = uids.clone();
-            page.sort_unstable();
-            // A page shows the newest; older ones may be on the next.
-            let since = page.first().copied().unwrap_or_default();
-            let same = page.iter().eq(listing.uids.iter().filter(|uid| **uid >= since));
-            if same {
+            let mut uids = page.uids.clone();
+            uids.sort_unstable();
+            let there: Vec<Uid> = listing.uids.iter().copied().filter(|uid| page.covers(*uid)).collect();
+            if !differ(log, listing.place, (&uids, s.ix), (&there, listing.ix)) {
                 None
             } else {
-                fault(listing, format!("finds {page:?} on the page of {mailbox} of {login}"))
+                fault(listing, format!("finds {page:?} of {mailbox} of {login}"))
             }
         }
         _ => None,
     }
+}
+
+/// Whether what two sights have of a mailbox differs in more than what may have expired between them.
+fn differ<'a>(log: &Log<'a>, place: Place<'a>, one: (&[Uid], usize), two: (&[Uid], usize)) -> bool {
+    if !log.fades(place.login) {
+        return one.0 != two.0;
+    }
+    let of = |uids: &[Uid]| uids.iter().copied().collect::<BTreeSet<Uid>>();
+    let later = one.1.max(two.1);
+    let stays = |uid: &Uid| !log.may_have_expired(Key { place, uid: *uid }, later);
+    of(one.0).symmetric_difference(&of(two.0)).any(stays)
 }
 
 fn last_named<'b, 'a>(log: &'b Log<'a>, login: &str, name: &str) -> Option<&'b Listing<'a>> {

@@ -1,5 +1,7 @@
 //! What a checker says, and what it has to be told that no client can see.
 
+use crate::history::{Login, Terms};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A broken promise.
@@ -31,8 +33,14 @@ pub struct Facts {
     pub quiet_from: Option<Duration>,
     /// How long after the last change a session that listens may go without having heard of it.
     pub healing: Duration,
-    /// How long the server keeps a message, if runs last long enough for any to expire.
-    pub retention: Option<Duration>,
+    /// What ends by itself, by account. Nothing does in an account that is not here.
+    pub terms: BTreeMap<Login, Terms>,
+    /// How far apart the clocks of two nodes were at most.
+    pub skew: Duration,
+    /// When the last fault was over.
+    pub healed: Duration,
+    /// How long after that, or after a message's time has come, the message may still be shown, if clocks agree.
+    pub sweeping: Duration,
     /// What the store's recount (`MailStore::audit`) complains of.
     pub audit: Vec<String>,
     /// What a look inside the machines has shown: two primaries of one term, committed prefixes that differ, a question

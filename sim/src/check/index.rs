@@ -44,6 +44,8 @@ pub struct Index<'a> {
     pub by_name: Vec<usize>,
     /// Deletions and renames of mailboxes, likewise.
     pub unmade: Vec<usize>,
+    /// When each attempt was begun.
+    pub born: BTreeMap<Attempt, usize>,
 }
 
 impl<'a> Index<'a> {
@@ -64,6 +66,9 @@ impl<'a> Index<'a> {
             }
         }
         for (at, op) in ops.iter().enumerate() {
+            if let Call::Submit { attempt, .. } | Call::Append { attempt, .. } = op.call {
+                index.born.entry(*attempt).or_insert(op.invoked);
+            }
             index.replied(op);
             index.targeted(at, op);
         }

@@ -95,7 +95,7 @@ fn by_attempt<'a>(
         let mut of_it = messages.filter(|(_, known)| known.attempt() == Some(attempt));
         of_it.any(|(&uid, _)| log.may_be_gone(Key { place, uid }, last))
     });
-    if excused || log.unnamed_may_be_gone(login, name, last) {
+    if excused || log.unnamed_may_be_gone(login, name, attempt, last) {
         return None;
     }
     let text = format!(

@@ -12,6 +12,7 @@ mod agree;
 mod audit;
 mod bytes;
 mod doubled;
+mod expiry;
 mod expunged;
 mod finding;
 mod flags;
@@ -47,6 +48,7 @@ pub fn run(events: &[Event], facts: &Facts) -> Vec<Finding> {
         writes::check,
         flags::check,
         expunged::check,
+        expiry::check,
         moved::check,
         bytes::check,
         notice::check,

@@ -80,7 +80,7 @@ fn untold<'a>(log: &Log<'a>, op: &Op<'a>, source: Key<'a>, target: Place<'a>) ->
     let kept = !copies.any(|(&uid, _)| log.may_be_gone(Key { place: target, uid }, usize::MAX));
     // A copy may have been moved on before anybody saw its bytes.
     let names = log.index.names.get(&target)?;
-    let seen = !names.iter().any(|name| log.unnamed_may_be_gone(target.login, name, usize::MAX));
+    let seen = !names.iter().any(|name| log.unnamed_may_be_gone(target.login, name, attempt, usize::MAX));
     let sure = there && kept && seen && !log.may_be_gone_but(source, usize::MAX, Some(op.no));
     only.then_some(Passage { source, copy: Copied::Attempt(attempt), sure })
 }

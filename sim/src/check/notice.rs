@@ -63,7 +63,7 @@ fn twice(log: &Log, view: &View) -> Vec<Finding> {
             fault(format!("UID {uid} of {} is new after it was gone", view.place), [*at, *ix]);
         }
     }
-    for (ix, uid) in view.gone.iter().filter(|_| log.facts.retention.is_none()) {
+    for (ix, uid) in view.gone.iter().filter(|_| !log.fades(view.place.login)) {
         let key = Key { place: view.place, uid: *uid };
         // Somebody had to know the UID to remove it: it was shown to somebody, or named by an operation.
         let met = view.met.contains_key(uid) || log.index.known(key).is_some_and(|known| known.first < *ix);
@@ -81,7 +81,7 @@ fn listed_elsewhere(log: &Log, key: Key, upto: usize) -> bool {
         Sight::Maildrop { login, messages, .. } => {
             login == key.place.login && messages.contains(&(key.place.validity, key.uid))
         }
-        Sight::Web { login, uids, .. } => login == key.place.login && uids.contains(&key.uid),
+        Sight::Web { login, page, .. } => login == key.place.login && page.uids.contains(&key.uid),
         _ => false,
     }) || log.index.by_name.iter().any(|&at| {
         matches!(log.ops[at].call, Call::Expunge { login, uids, .. } if login == key.place.login && uids.contains(&key.uid))
@@ -138,8 +138,7 @@ fn converged<'a>(
     let (from, until) = (log.events[checked.from].at, log.events[checked.until].at);
     let due =
         if checked.polled { checked.from > last && from >= quiet } else { until > quiet + log.facts.healing };
-    // Only once nothing more can change is there one truth to compare with.
-    if !due || log.facts.retention.is_some() {
+    if !due {
         return None;
     }
     let listing = log.finals(view.place).last()?;
@@ -153,11 +152,17 @@ fn converged<'a>(
         _ => false,
     };
     let flag = listing.messages.iter().find(flags);
-    if picture == truth && flag.is_none() {
+    let missing: Vec<_> = truth.difference(&picture).collect();
+    // What has expired since then is no longer in the listing; what should have before is too much.
+    let keep = |uid: &&Uid| {
+        let key = Key { place: view.place, uid: **uid };
+        let overdue = log.must_be_gone_by(key).is_some_and(|by| until > by + log.facts.healing);
+        overdue || !log.may_have_expired(key, listing.ix)
+    };
+    let surplus: Vec<_> = picture.difference(&truth).filter(keep).collect();
+    if missing.is_empty() && surplus.is_empty() && flag.is_none() {
         return None;
     }
-    let missing: Vec<_> = truth.difference(&picture).collect();
-    let surplus: Vec<_> = picture.difference(&truth).collect();
     let text = format!(
         "lost notification: {} has listened since {} and differs from the final listing of {}: it was not told of \
          {missing:?}, believes in {surplus:?}, and has old flags of {:?}",

@@ -49,7 +49,7 @@ impl<'a> Log<'a> {
 
     /// Whether a message of this attempt that nobody has named may have been removed: an operation took a UID whose
     /// attempt nobody knows, from a mailbox of that name.
-    pub fn unnamed_may_be_gone(&self, login: &str, name: &str, upto: usize) -> bool {
+    pub fn unnamed_may_be_gone(&self, login: &str, name: &str, attempt: Attempt, upto: usize) -> bool {
         let takes = |known: &Known| {
             known.attempt().is_none()
                 && known.targets.iter().any(|&at| {
@@ -87,23 +87,7 @@ impl<'a> Log<'a> {
                 self.mailbox_may_be_gone(place, upto)
                     || self.index.messages.get(&place).is_some_and(|all| all.values().any(takes))
             })
-            || self
-                .facts
-                .retention
-                .is_some_and(|keep| self.events[upto.min(self.events.len() - 1)].at >= keep)
-    }
-
-    /// Whether the message is old enough to have expired. Copies may be as old as what they are copied from, and
-    /// nobody knows when some were made: then only the length of the run speaks against it.
-    fn may_have_expired(&self, key: Key<'a>, upto: usize) -> bool {
-        let Some(keep) = self.facts.retention else { return false };
-        let attempt = self.index.attempt(key);
-        let made = self.ops.iter().find(|op| match op.call {
-            Call::Submit { attempt: a, .. } | Call::Append { attempt: a, .. } => Some(*a) == attempt,
-            _ => false,
-        });
-        let born = made.map_or_else(Default::default, |op| self.events[op.invoked].at);
-        self.events[upto.min(self.events.len() - 1)].at >= born + keep
+            || self.attempt_may_have_expired(login, Some(attempt), upto)
     }
 }
 

@@ -68,7 +68,7 @@ fn first_without(log: &Log, end: usize, (login, name): (&str, &str), attempt: At
     let listings = log.listings.get(&place)?;
     let listing = listings.iter().find(|l| l.from > end && !its.iter().any(|&uid| l.has(uid)))?;
     let excused = its.iter().any(|&uid| log.may_be_gone(Key { place, uid }, listing.ix));
-    (!excused && !log.unnamed_may_be_gone(login, name, listing.ix)).then_some(listing.ix)
+    (!excused && !log.unnamed_may_be_gone(login, name, attempt, listing.ix)).then_some(listing.ix)
 }
 
 /// What was expunged or moved away is shown to nobody who asks afterwards.
@@ -107,20 +107,21 @@ fn elsewhere(log: &Log) -> Vec<Finding> {
     for s in &log.seen {
         let (login, name, listed): (&str, &str, BTreeSet<(UidValidity, Uid)>) = match s.sight {
             Sight::Maildrop { login, messages, .. } => (login, "INBOX", messages.iter().copied().collect()),
-            Sight::Web { login, mailbox, uids, .. } => {
+            Sight::Web { login, mailbox, page, .. } => {
                 let places: Vec<Place> = log.index.places(login, mailbox).collect();
                 let [place] = places[..] else { continue };
-                (login, mailbox, uids.iter().map(|&uid| (place.validity, uid)).collect())
+                (login, mailbox, page.uids.iter().map(|&uid| (place.validity, uid)).collect())
             }
             _ => continue,
         };
-        // A page shows the newest: what is older than all of it may be on the next one.
-        let page =
-            if matches!(s.sight, Sight::Web { .. }) { listed.first().map_or(0, |(_, uid)| *uid) } else { 0 };
+        let covered = |uid| match s.sight {
+            Sight::Web { page, .. } => page.covers(uid),
+            _ => true,
+        };
         let places: Vec<Place> = log.index.places(login, name).collect();
         let [place] = places[..] else { continue };
         for (&uid, known) in log.index.messages.get(&place).into_iter().flatten() {
-            let missing = known.first < s.from && uid >= page && !listed.contains(&(place.validity, uid));
+            let missing = known.first < s.from && covered(uid) && !listed.contains(&(place.validity, uid));
             let key = Key { place, uid };
             if missing && !log.may_be_gone(key, s.ix) {
                 let text = format!(

@@ -175,6 +175,14 @@ impl Client {
         self.shared.stop.is_cancelled()
     }
 
+    /// A login was refused. If its account ends by itself, it has ended, and nobody tries again: failures are counted
+    /// against all who come from one address.
+    pub fn denied(&self, login: &str) {
+        if self.shared.book.ends(login) {
+            self.shared.stop.cancel();
+        }
+    }
+
     /// Notes the end of a session.
     pub fn ended(&self, how: Result<(), Fault>) {
         self.note(What::Lost {

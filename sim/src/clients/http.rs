@@ -13,8 +13,8 @@ use std::time::Duration;
 const ATTEMPTS: u32 = 4;
 /// Longest pause before it is asked for again.
 const RETRY: Duration = Duration::from_secs(3);
-/// The most that the server puts on one page.
-const PAGE: usize = 250;
+/// How many messages may be asked for on a page: few, so that there are further pages, and as many as there can be.
+const LIMITS: [usize; 4] = [3, 8, 20, 250];
 /// Largest body taken from a server.
 const LIMIT: usize = 16 << 20;
 
@@ -32,6 +32,8 @@ pub struct Request<'a> {
     pub path: &'a str,
     /// Whose password goes along.
     pub login: Option<&'a str>,
+    /// The operator's key, if that goes along instead.
+    pub operator: Option<&'a str>,
     pub key: Option<String>,
     pub content_type: &'a str,
     pub body: Vec<u8>,
@@ -44,7 +46,8 @@ impl<'a> Request<'a> {
 
     /// One with JSON, from nobody in particular.
     pub fn post(path: &'a str, body: Vec<u8>) -> Self {
-        Request { method: "POST", path, login: None, key: None, content_type: "application/json", body }
+        let (login, operator, key) = (None, None, None);
+        Request { method: "POST", path, login, operator, key, content_type: "application/json", body }
     }
 
     fn bytes(&self, client: &Client) -> Vec<u8> {
@@ -53,6 +56,9 @@ impl<'a> Request<'a> {
         if let Some(login) = self.login {
             let credentials = STANDARD.encode(format!("{login}:{}", client.password(login)));
             head += &format!("Authorization: Basic {credentials}\r\n");
+        }
+        if let Some(operator) = self.operator {
+            head += &format!("Authorization: Bearer {operator}\r\n");
         }
         if let Some(key) = &self.key {
             head += &format!("Idempotency-Key: {key}\r\n");
@@ -157,16 +163,34 @@ async fn text(wire: &mut Wire) -> Result<String, Fault> {
     Ok(String::from_utf8_lossy(&wire.line().await?).into_owned())
 }
 
-/// Looks at the first page of a mailbox, and writes down what is on it.
+/// Looks at all pages of a mailbox, and writes down what is on them. UIDs of all, the highest first.
 pub async fn list(client: &mut Client, login: &str, mailbox: &str) -> Result<Vec<Uid>, Fault> {
-    let since = now();
-    let path = format!("/users/me/mailboxes/{mailbox}/messages?limit={PAGE}");
-    let page = ask(client, &Request::get(&path, login)).await?.json()?;
-    let ids = page["results"].as_array().into_iter().flatten().map(|message| message["id"].as_u64());
+    let limit = LIMITS[client.rng.random_range(0..LIMITS.len())];
+    let (mut all, mut next) = (Vec::new(), None);
+    loop {
+        let (since, below) = (now(), all.last().copied());
+        let next_page = next.map(|cursor: String| format!("&next={cursor}")).unwrap_or_default();
+        let path = format!("/users/me/mailboxes/{mailbox}/messages?limit={limit}{next_page}");
+        let answer = ask(client, &Request::get(&path, login)).await?.json()?;
+        next = answer["nextCursor"].as_str().map(str::to_owned);
+        let page = Page { below, uids: uids(&answer)?, more: next.is_some() };
+        let descends = below.into_iter().chain(page.uids.iter().copied()).is_sorted_by(|a, b| a > b);
+        if !descends || page.more && page.uids.is_empty() {
+            client.violated(format!("{path} answers {page:?}"));
+            return Err(Fault::Lost("pages that lead nowhere".into()));
+        }
+        all.extend(&page.uids);
+        client.saw(Sight::Web { login: login.into(), since, mailbox: mailbox.into(), page });
+        if next.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+fn uids(answer: &Value) -> Result<Vec<Uid>, Fault> {
+    let ids = answer["results"].as_array().into_iter().flatten().map(|message| message["id"].as_u64());
     let uids: Option<Vec<Uid>> = ids.map(|id| Uid::try_from(id?).ok()).collect();
-    let uids = uids.ok_or_else(|| Fault::Lost("a message without an id".into()))?;
-    client.saw(Sight::Web { login: login.into(), since, mailbox: mailbox.into(), uids: uids.clone() });
-    Ok(uids)
+    uids.ok_or_else(|| Fault::Lost("a message without an id".into()))
 }
 
 impl Web {
@@ -184,6 +208,14 @@ impl Web {
     }
 
     async fn step(&mut self) -> Result<(), Fault> {
+        let stepped = self.steps().await;
+        if matches!(&stepped, Err(Fault::Refused(why)) if why.starts_with("401")) {
+            self.client.denied(&self.login);
+        }
+        stepped
+    }
+
+    async fn steps(&mut self) -> Result<(), Fault> {
         if self.client.rng.random_bool(0.3) {
             return self.submit().await;
         }

@@ -111,7 +111,7 @@ impl Sender {
             }
         }
         let Some(mut session) = self.session.take() else { return Attempted::Later { sent: false } };
-        let (attempted, lost) = session.transaction(client, attempt, to).await;
+        let (attempted, lost) = session.transaction(client, &role, (attempt, to)).await;
         session.mails += 1;
         match lost {
             Some(why) => client.note(What::Lost { why }),
@@ -173,6 +173,7 @@ impl Session {
         }
         // Where anything is accepted, a login that fails is as good as none; the mail would go elsewhere.
         if reply.text.contains("Anything is accepted") {
+            client.denied(login);
             return Err(Fault::Lost(format!("the login of {login} was not believed")));
         }
         expect(235)(reply).map(|_| ())
@@ -182,12 +183,17 @@ impl Session {
     async fn transaction(
         &mut self,
         client: &mut Client,
-        attempt: Attempt,
-        to: &[Login],
+        role: &Role,
+        (attempt, to): (Attempt, &[Login]),
     ) -> (Attempted, Option<String>) {
         let style = Style { pipelined: client.rng.random(), chunked: client.rng.random_bool(0.3) };
         let mail = client.shared.mails.bytes(attempt);
-        let accepted = match self.envelope(to, mail.len(), &style).await {
+        let addresses = match role {
+            // Whoever is asked for: all of it is taken in.
+            Role::Anybody => vec![format!("someone{}@elsewhere.test", client.rng.random_range(0..100))],
+            _ => to.to_vec(),
+        };
+        let accepted = match self.envelope(to, &addresses, mail.len(), &style).await {
             Ok(Ok(accepted)) => accepted,
             Ok(Err(reply)) => {
                 let end = Some(reply.whole()).filter(|_| style.pipelined || reply.code == 421);
@@ -219,15 +225,16 @@ impl Session {
         }
     }
 
-    /// MAIL, RCPT and, unless chunks follow, DATA. Who gets the mail, or the refusal.
+    /// MAIL, RCPT to each address and, unless chunks follow, DATA. Who gets the mail, or the refusal.
     async fn envelope(
         &mut self,
         to: &[Login],
+        addresses: &[String],
         size: usize,
         style: &Style,
     ) -> Result<Result<Vec<Login>, Reply>, Fault> {
         let mut lines = vec![format!("MAIL FROM:<sender@sim.test> SIZE={size}")];
-        lines.extend(to.iter().map(|login| format!("RCPT TO:<{login}>")));
+        lines.extend(addresses.iter().map(|address| format!("RCPT TO:<{address}>")));
         if !style.chunked {
             lines.push("DATA".into());
         }

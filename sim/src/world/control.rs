@@ -22,6 +22,8 @@ pub struct Control {
     faults: &'static [(Kind, u64)],
     /// How many more that write IMAP than seeds draw.
     writers: usize,
+    /// Whether hints get lost to the end.
+    loses_hints: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -35,15 +37,22 @@ enum Mistake {
 }
 
 const fn of_set(name: &'static str, limit: u64, make: fn(&mut Controls)) -> Control {
-    Control { name, limit: Some(limit), mistake: Mistake::Replication(make), faults: &[], writers: 0 }
+    Control {
+        name,
+        limit: Some(limit),
+        mistake: Mistake::Replication(make),
+        faults: &[],
+        writers: 0,
+        loses_hints: false,
+    }
 }
 
 const fn of_backend(name: &'static str, limit: Option<u64>, make: fn(&mut Mistakes)) -> Control {
-    Control { name, limit, mistake: Mistake::Backend(make), faults: &[], writers: 0 }
+    Control { name, limit, mistake: Mistake::Backend(make), faults: &[], writers: 0, loses_hints: false }
 }
 
 const fn of_store(name: &'static str, limit: Option<u64>, fault: Fault) -> Control {
-    Control { name, limit, mistake: Mistake::Store(fault), faults: &[], writers: 0 }
+    Control { name, limit, mistake: Mistake::Store(fault), faults: &[], writers: 0, loses_hints: false }
 }
 
 /// All there are.
@@ -71,12 +80,12 @@ pub const CONTROLS: [Control; 18] = [
     of_backend("no-operation-ids", None, |mistakes| mistakes.forgets_operations = true),
     // Readers believe a primary that may have been deposed.
     Control {
-        faults: &[(Kind::PrimaryGone, 4), (Kind::Blackout, 4), (Kind::SlowDisk, 2)],
+        faults: &[(Kind::PrimaryAlone, 3), (Kind::SlowDisk, 4)],
         ..of_backend("stale-reads", None, |mistakes| mistakes.reads_stale = true)
     },
     // Nodes believe that a bus brings every hint.
     Control {
-        faults: &[(Kind::LossyHints, 3)],
+        loses_hints: true,
         ..of_backend("hints-as-truth", None, |mistakes| mistakes.trusts_hints = true)
     },
     // The journal is written after the transaction.
@@ -132,6 +141,9 @@ impl Plan {
             Mistake::Store(fault) => self.controls.store = fault,
         }
         self.workload.writers = control.writers;
+        if control.loses_hints {
+            self.swarm.lost_hints = Some(1000);
+        }
         if !control.faults.is_empty() {
             let faults = control.faults.iter();
             self.swarm.kinds = faults.map(|(kind, secs)| (*kind, Duration::from_secs(*secs))).collect();

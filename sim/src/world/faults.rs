@@ -2,6 +2,7 @@
 
 use super::stage::{BALANCER, Stage};
 use super::swarm::{Kind, Swarm};
+use crate::pieces::Short;
 use crate::seed::stream;
 use gadwall_sim_mongod::disk::PowerCut;
 use gadwall_sim_redis::PubSubFaults;
@@ -19,6 +20,9 @@ enum Undo {
     Latency(String, String),
     Disk(usize),
     Hints(usize),
+    Resume(usize),
+    Lag(usize),
+    ShortIo,
     /// The next of the nodes that are to be killed in turn.
     NextNode(usize),
 }
@@ -82,7 +86,15 @@ impl Faults {
                 let server = self.pick(&stage.redis_names());
                 self.crash(stage, &server, 8000);
             }
-            Kind::LossyHints => self.hints(stage),
+            Kind::SentinelCrash => {
+                let sentinel = self.pick(&stage.sentinel_names());
+                self.crash(stage, &sentinel, 10_000);
+            }
+            Kind::RedisStop | Kind::RedisLag | Kind::SubscribersDropped | Kind::LossyHints => {
+                let server = self.rng.random_range(0..stage.redis.len());
+                self.redis(stage, server, kind);
+            }
+            Kind::ShortIo => self.short_io(stage),
             Kind::ClockJump => {
                 let host = self.pick(&stage.clock_names());
                 let off = self.rng.random_range(-30_000..30_000);
@@ -131,14 +143,41 @@ impl Faults {
         self.later(stage, 8000, Undo::Disk(member));
     }
 
-    fn hints(&mut self, stage: &mut Stage) {
-        let server = self.rng.random_range(0..stage.redis.len());
+    fn redis(&mut self, stage: &mut Stage, server: usize, kind: Kind) {
+        match kind {
+            Kind::RedisStop => {
+                stage.note(&format!("r{server} is stopped"));
+                stage.redis[server].stop();
+                self.later(stage, 8000, Undo::Resume(server));
+            }
+            Kind::RedisLag => {
+                let lag = Duration::from_millis(self.rng.random_range(50..3000));
+                stage.note(&format!("what is written leaves r{server} after {} ms", lag.as_millis()));
+                stage.redis[server].set_replication_lag(lag);
+                self.later(stage, 10_000, Undo::Lag(server));
+            }
+            Kind::SubscribersDropped => {
+                stage.note(&format!("r{server} drops its subscribers"));
+                stage.redis[server].drop_subscribers();
+            }
+            _ => self.hints(stage, server),
+        }
+    }
+
+    fn hints(&mut self, stage: &mut Stage, server: usize) {
         let mut chance = || self.rng.random_range(0..700);
         let faults =
             PubSubFaults { lose: chance(), double: chance(), reorder: chance(), silent: chance() < 100 };
         stage.note(&format!("hints of r{server}: {faults:?}"));
         stage.redis[server].set_faults(faults);
         self.later(stage, 10_000, Undo::Hints(server));
+    }
+
+    fn short_io(&mut self, stage: &mut Stage) {
+        let percent = self.rng.random_range(5..60);
+        let short = Short { percent, longest: self.rng.random_range(1..64) };
+        stage.set_short_io(Some(short));
+        self.later(stage, 10_000, Undo::ShortIo);
     }
 
     fn link(&mut self, stage: &mut Stage, kind: Kind) {
@@ -203,7 +242,10 @@ impl Faults {
             Undo::Release(a, b) => stage.release(&a, &b),
             Undo::Latency(a, b) => stage.set_latency(&a, &b, self.swarm.latency),
             Undo::Disk(member) => stage.members[member].disk.set_faults(self.swarm.sound_disk()),
-            Undo::Hints(server) => stage.redis[server].heal(),
+            Undo::Hints(server) => stage.redis[server].set_faults(PubSubFaults::default()),
+            Undo::Resume(server) => stage.redis[server].resume(),
+            Undo::Lag(server) => stage.redis[server].set_replication_lag(Duration::ZERO),
+            Undo::ShortIo => stage.set_short_io(None),
             Undo::NextNode(number) => self.kill_node(stage, number),
         }
     }

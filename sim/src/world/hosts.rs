@@ -1,6 +1,7 @@
 //! The hosts of the world: what each is made of, what survives its process, and its process.
 
 use crate::node::{self, Cluster};
+use crate::pieces::{PiecedNet, Pieces};
 use crate::seed::entropy;
 use crate::{HostClock, Trace, TracedNet, TurmoilNet};
 use gadwall::net::Net;
@@ -24,11 +25,17 @@ pub const RESTART: Duration = Duration::from_secs(1);
 pub struct Ground {
     pub seed: u64,
     pub trace: Trace,
+    pub pieces: Pieces,
 }
 
 impl Ground {
+    pub fn new(seed: u64, trace: Trace) -> Self {
+        Ground { seed, trace, pieces: Pieces::new(seed) }
+    }
+
     pub fn net(&self) -> Arc<dyn Net> {
-        Arc::new(TracedNet { net: TurmoilNet, trace: self.trace.clone() })
+        let net = PiecedNet { net: TurmoilNet, pieces: self.pieces.clone() };
+        Arc::new(TracedNet { net, trace: self.trace.clone() })
     }
 }
 
@@ -132,7 +139,7 @@ impl NodeHost {
         let clock = Arc::new(self.host.clock.clone());
         let net = self.host.ground.net();
         loop {
-            match node::start(&self.cluster, clock.clone(), self.host.entropy(), &*net).await {
+            match node::start(&self.cluster, clock.clone(), self.host.entropy(), net.clone()).await {
                 Ok(_running) => std::future::pending::<()>().await,
                 Err(error) => tracing::info!(node = self.host.name, %error, "the node does not start"),
             }

@@ -5,6 +5,7 @@
 //! machines are looked into.
 
 mod control;
+mod coverage;
 mod faults;
 mod hosts;
 mod redis;
@@ -12,10 +13,11 @@ mod report;
 mod run;
 mod stage;
 mod swarm;
+mod upkeep;
 
 pub use control::{CONTROLS, Control};
 pub use faults::Faults;
 pub use hosts::Ground;
 pub use run::{Plan, Report, run};
 pub use stage::{Controls, NODES, Stage};
-pub use swarm::{Kind, Swarm};
+pub use swarm::{Expiry, Kind, Swarm};

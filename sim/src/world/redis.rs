@@ -228,7 +228,7 @@ mod tests {
     }
 
     fn failover(seed: u64) {
-        let (mut world, handles) = World::new(&Ground { seed, trace: Trace::default() });
+        let (mut world, handles) = World::new(&Ground::new(seed, Trace::default()));
         world.until("r0 1", ["master ", "slave up"]);
         world.sim.crash("r0");
         assert!(world.until("r1 1", [" ", "master "]) > DOWN_AFTER, "not before it is missed");

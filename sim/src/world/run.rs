@@ -4,9 +4,10 @@ use super::faults::Faults;
 use super::hosts::Ground;
 use super::stage::{BALANCER, Controls, Stage};
 use super::swarm::{Kind, Swarm};
+use super::upkeep;
 use crate::check::{self, Facts, Finding};
-use crate::clients::Shared;
-use crate::history::{Event, History};
+use crate::clients::{Book, Shared};
+use crate::history::{Event, History, Sight, What};
 use crate::seed::{entropy, stream};
 use crate::workload::{self, Workload};
 use crate::{HostClock, Trace};
@@ -33,6 +34,9 @@ const LOOKED: Duration = Duration::from_secs(120);
 /// without being told.
 const HEARD: Duration = Duration::from_secs(10);
 
+/// How often nodes look for what nobody has told them of, at most.
+const LOOKS_EVERY: Duration = Duration::from_secs(1);
+
 /// What is to be run.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -46,11 +50,13 @@ pub struct Plan {
 
 impl Plan {
     pub fn of_seed(seed: u64) -> Self {
+        let swarm = Swarm::draw(seed);
+        let expiry = swarm.expiry.map(|expiry| expiry.what);
         Plan {
             seed,
-            swarm: Swarm::draw(seed),
+            swarm,
             controls: Controls::default(),
-            workload: workload::Plan { relays: true, ..workload::Plan::default() },
+            workload: workload::Plan { relays: true, expiry, ..workload::Plan::default() },
             storm: Duration::from_secs(30),
         }
     }
@@ -87,7 +93,7 @@ enum Stand {
 /// Runs it. Once a process, if its trace is to be compared: what the process has done before shows in some of its
 /// libraries.
 pub fn run(plan: &Plan, trace: Trace) -> Report {
-    let ground = Ground { seed: plan.seed, trace };
+    let ground = Ground::new(plan.seed, trace);
     let stage = Stage::build(&ground, &plan.swarm, plan.controls);
     let mut run = Run::new(plan, &ground, stage);
     run.begin();
@@ -106,6 +112,8 @@ struct Run<'a> {
     look: watch::Sender<bool>,
     audit: watch::Receiver<Vec<String>>,
     ended: watch::Receiver<Option<workload::Ended>>,
+    book: Book,
+    healed: Duration,
     liveness: Vec<String>,
     /// What members had not alike in the end.
     differences: Vec<String>,
@@ -120,11 +128,15 @@ impl<'a> Run<'a> {
         let stop = CancellationToken::new();
         let history = History::default();
         let shared = Shared::new(plan.seed, history.clone(), ground.net(), stop.clone());
+        let book = shared.book.clone();
         let workload = Workload::draw(plan.seed, &plan.workload);
         let nodes = stage.node_names();
         let (cluster, seed) = (stage.cluster.clone(), plan.seed);
         stage.sim.client("clients", async move {
             workload.prepare(&shared, &nodes).await;
+            // A node that serves has told.
+            let (login, password) = cluster.catchall.get().ok_or("no node has an account for everything")?;
+            shared.book.add_catchall(login, password);
             stand.send_replace(Stand::Working);
             ended.send_replace(Some(workload.run(shared.clone(), BALANCER).await));
             stand.send_replace(Stand::Ended);
@@ -147,6 +159,8 @@ impl<'a> Run<'a> {
             look,
             audit: audited,
             ended: have_ended,
+            book,
+            healed: Duration::ZERO,
             liveness: Vec::new(),
             differences: Vec::new(),
         }
@@ -189,6 +203,7 @@ impl<'a> Run<'a> {
             self.step();
         }
         faults.heal(&mut self.stage);
+        self.healed = self.stage.elapsed();
         faults.struck
     }
 
@@ -210,6 +225,7 @@ impl<'a> Run<'a> {
         }
         if self.until("all members are level", READY, |run| run.stage.members_are_level()) {
             self.differences = self.stage.differences();
+            self.differences.extend(self.left_behind());
         }
     }
 
@@ -227,22 +243,42 @@ impl<'a> Run<'a> {
         members
     }
 
+    /// What should have been cleaned up by now.
+    fn left_behind(&self) -> Vec<String> {
+        let Some(expiry) = &self.plan.swarm.expiry else { return Vec::new() };
+        let Some(quiet) = self.ended.borrow().as_ref().map(|ended| ended.quiet_from) else {
+            return Vec::new();
+        };
+        // A node that is ahead may have the lease, and none of the others finds it free before.
+        let patience = expiry.slack() + self.stage.skew();
+        let now = self.stage.elapsed();
+        if now < self.healed + patience {
+            return Vec::new();
+        }
+        self.stage.left_behind(patience, expiry.upkeep.garbage_age, now > quiet + patience)
+    }
+
     fn report(mut self, struck: BTreeMap<Kind, u64>) -> Report {
         let events = self.history.events();
         let ended = self.ended.borrow().clone();
         let late = ended.iter().flat_map(|ended| &ended.late);
         self.liveness.extend(late.map(|id| format!("client {id} did not end what it had begun")));
+        let upkeep = upkeep::read(&self.stage.witness.log());
         let facts = Facts {
             quiet_from: ended.map(|ended| ended.quiet_from),
             healing: HEARD,
-            retention: None,
+            terms: self.book.terms(),
+            skew: self.stage.skew(),
+            healed: self.healed,
+            sweeping: self.plan.swarm.expiry.map_or(Duration::ZERO, |expiry| expiry.slack()),
             audit: self.audit.borrow().clone(),
-            inside: [self.stage.witness.check(), self.stage.refused(), self.differences].concat(),
+            inside: [self.stage.witness.check(), self.stage.refused(), self.differences, upkeep.findings]
+                .concat(),
             liveness: self.liveness,
         };
         Report {
             findings: check::run(&events, &facts),
-            marks: check::marks::marks(&events, &facts),
+            marks: marks(&events, &facts, [upkeep.marks, self.stage.coverage.marks(), self.stage.marks()]),
             events,
             story: self.stage.story.clone(),
             struck,
@@ -251,4 +287,19 @@ impl<'a> Run<'a> {
             elapsed: self.stage.elapsed(),
         }
     }
+}
+
+/// What the history has, and what was seen inside.
+fn marks(events: &[Event], facts: &Facts, inside: [BTreeMap<&'static str, u64>; 3]) -> BTreeMap<String, u64> {
+    let mut marks = check::marks::marks(events, facts);
+    marks.extend(inside.into_iter().flatten().map(|(mark, count)| (mark.to_owned(), count)));
+    let late = |event: &&Event| match &event.what {
+        What::Saw(Sight::Woken { after, .. }) => *after > LOOKS_EVERY,
+        _ => false,
+    };
+    // Sessions that heard of new mail by their node's own look.
+    let late = events.iter().filter(late).count() as u64;
+    let lost = marks.get("hint lost").is_some_and(|lost| *lost > 0);
+    marks.insert("resync after lost hint".to_owned(), if lost { late } else { 0 });
+    marks
 }

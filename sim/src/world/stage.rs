@@ -1,16 +1,19 @@
 //! The world as a whole: its hosts, and what can be done to them between two steps of time.
 
+use super::coverage::Coverage;
 use super::hosts::{Ground, Host, MONGO_PORT, MemberHost, NodeHost};
 use super::redis;
 use super::swarm::Swarm;
+use super::upkeep::{self, Due};
 use crate::HostClock;
 use crate::balancer::Balancer;
 use crate::node::Cluster;
+use crate::pieces::Short;
 use gadwall_sim_mongod::Member;
 use gadwall_sim_mongod::disk::PowerCut;
 use gadwall_sim_mongod::log::StepDown;
 use gadwall_sim_mongod::repl::{Faulty, Settings, Witness};
-use gadwall_sim_redis::Handle;
+use gadwall_sim_redis::{Handle, PubSubFaults};
 use gadwall_storage::contract::faults::Fault;
 use gadwall_storage::mongo::Mistakes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,11 +34,14 @@ pub struct Stage {
     pub redis: Vec<Handle>,
     sentinels: Vec<Handle>,
     pub witness: Witness,
+    pub coverage: Coverage,
     pub cluster: Arc<Cluster>,
     /// What was done, for the story of the run.
     pub story: Vec<(Duration, String)>,
     ground: Ground,
     clocks: BTreeMap<String, HostClock>,
+    /// How far nodes' clocks have been off, slow and fast, in milliseconds.
+    off_ms: (i64, i64),
     down: BTreeSet<String>,
 }
 
@@ -98,6 +104,8 @@ impl Stage {
         let mut settings = Settings::new("sim", names);
         settings.faulty = controls.replication;
         let (settings, witness) = (Arc::new(settings), Witness::default());
+        let coverage = Coverage::default();
+        witness.set_observer(Arc::new(coverage.clone()));
         let members = (0..swarm.members).map(|me| MemberHost::new(me, &settings, &witness, ground)).collect();
         let cluster = Arc::new(Cluster {
             mongodb_uri: uri,
@@ -105,6 +113,8 @@ impl Stage {
             balancer: BALANCER.to_owned(),
             mistakes: controls.mistakes,
             fault: controls.store,
+            upkeep: swarm.expiry.map(|expiry| expiry.upkeep),
+            catchall: Arc::default(),
         });
         let mut stage = Stage {
             sim,
@@ -113,10 +123,12 @@ impl Stage {
             redis: Vec::new(),
             sentinels: Vec::new(),
             witness,
+            coverage,
             cluster,
             story: Vec::new(),
             ground: ground.clone(),
             clocks: BTreeMap::new(),
+            off_ms: (0, 0),
             down: BTreeSet::new(),
         };
         for member in stage.members.clone() {
@@ -148,6 +160,10 @@ impl Stage {
 
     pub fn redis_names(&self) -> Vec<String> {
         (0..self.redis.len()).map(|n| format!("r{n}")).collect()
+    }
+
+    pub fn sentinel_names(&self) -> Vec<String> {
+        (0..self.sentinels.len()).map(|n| format!("s{n}")).collect()
     }
 
     /// What Redis was asked and is not simulated: a run in which there is any proves nothing.
@@ -197,9 +213,28 @@ impl Stage {
         }
     }
 
+    pub fn set_short_io(&mut self, short: Option<Short>) {
+        self.note(&format!("short reads and writes: {short:?}"));
+        self.ground.pieces.set(short);
+    }
+
+    /// Messages to subscribers that Redis has lost, and calls that have moved few bytes.
+    pub fn marks(&self) -> BTreeMap<&'static str, u64> {
+        let lost = self.redis.iter().map(Handle::lost).sum();
+        BTreeMap::from([("hint lost", lost), ("short read or write", self.ground.pieces.count())])
+    }
+
     pub fn set_clock(&mut self, host: &str, off_ms: i64) {
         self.note(&format!("the clock of {host} is {off_ms} ms off"));
         self.clocks[host].set_off(off_ms);
+        if self.node_names().iter().any(|node| node == host) {
+            self.off_ms = (self.off_ms.0.min(off_ms), self.off_ms.1.max(off_ms));
+        }
+    }
+
+    /// How far apart clocks of nodes have been at most.
+    pub fn skew(&self) -> Duration {
+        Duration::from_millis((self.off_ms.1 - self.off_ms.0).unsigned_abs())
     }
 
     /// As `rs.stepDown(10, 0)` does with `force`: it doesn't wait for anybody to catch up.
@@ -251,7 +286,11 @@ impl Stage {
         }
         for handle in &self.redis {
             handle.heal();
+            if let Some(lose) = swarm.lost_hints {
+                handle.set_faults(PubSubFaults { lose, ..PubSubFaults::default() });
+            }
         }
+        self.ground.pieces.set(None);
         for host in std::mem::take(&mut self.down) {
             self.sim.bounce(host);
         }
@@ -264,6 +303,15 @@ impl Stage {
         let standing = |member: &Arc<Member>| member.with(|_, log| (log.last(), log.committed()));
         let first = standing(&inside[0]);
         first.0 == first.1 && inside.iter().all(|member| standing(member) == first)
+    }
+
+    /// What has not been cleaned up, though by every node's clock its time came so long ago.
+    pub fn left_behind(&self, patience: Duration, garbage_age: Duration, is_quiet: bool) -> Vec<String> {
+        let Some(member) = self.members[0].inside() else { return Vec::new() };
+        let patience = i64::try_from(patience.as_millis()).expect("minutes at most");
+        let now = HostClock::at(self.elapsed()).millis();
+        let expired_ms = now + self.off_ms.0 - patience;
+        upkeep::left(&member.everything(), Due { expired_ms, garbage_age, is_quiet })
     }
 
     /// What members that are level have not alike, a line for each collection and member.

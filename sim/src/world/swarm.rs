@@ -1,8 +1,11 @@
 //! Which faults a run has, and how often: drawn from its seed. Each run has some of them only, at rates of its own, so
 //! that one that hides another does so in some runs only (Groce et al., "Swarm Testing", ISSTA 2012).
 
+use crate::node::Upkeep;
 use crate::seed::stream;
+use crate::workload;
 use gadwall_sim_mongod::disk::DiskFaults;
+use gadwall_sim_redis::PerMille;
 use rand::RngExt;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -49,10 +52,19 @@ pub enum Kind {
     LossyHints,
     /// A Redis server is killed; Sentinels elect.
     RedisCrash,
+    /// A Redis server is stopped, as by SIGSTOP: its connections stay open, and it says nothing.
+    RedisStop,
+    /// What Redis is told comes late to its replica.
+    RedisLag,
+    /// Redis closes the connections of all subscribers.
+    SubscribersDropped,
+    SentinelCrash,
+    /// Reads and writes move few bytes.
+    ShortIo,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 19] = [
+    pub const ALL: [Kind; 24] = [
         Kind::NodeCrash,
         Kind::RollingRestart,
         Kind::BalancerCrash,
@@ -72,6 +84,11 @@ impl Kind {
         Kind::ClockJump,
         Kind::LossyHints,
         Kind::RedisCrash,
+        Kind::RedisStop,
+        Kind::RedisLag,
+        Kind::SubscribersDropped,
+        Kind::SentinelCrash,
+        Kind::ShortIo,
     ];
 
     /// The mean time between two of its kind when it is at its most frequent.
@@ -81,6 +98,36 @@ impl Kind {
             Kind::SickDisk | Kind::BalancerCrash | Kind::PrimaryGone | Kind::PowerLoss => 8,
             _ => 5,
         })
+    }
+}
+
+/// What ends by itself within a run, and how often nodes look for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expiry {
+    pub what: workload::Expiry,
+    pub upkeep: Upkeep,
+}
+
+/// How long a store goes on with one call before it gives up, and the node tries again.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl Expiry {
+    /// How long after its time something may still be there while nothing is wrong: a node that has died has had the
+    /// lease, and the sweep after that has taken a while.
+    pub fn slack(&self) -> Duration {
+        self.upkeep.lease + self.upkeep.every * 2 + PATIENCE
+    }
+
+    fn draw(seed: u64) -> Option<Self> {
+        let mut rng = stream(seed, "expiry");
+        let mut secs = |range| Duration::from_secs(rng.random_range(range));
+        let (retention, lifetime) = (secs(15..40), secs(20..45));
+        let (garbage_age, lease) = (secs(3..20), secs(2..10));
+        let upkeep = Upkeep { every: secs(1..4), garbage_age, lease };
+        let lifetime = rng.random_bool(0.6).then_some(lifetime);
+        let accounts = rng.random_range(1..3);
+        rng.random_bool(0.6)
+            .then_some(Expiry { what: workload::Expiry { retention, accounts, lifetime }, upkeep })
     }
 }
 
@@ -97,6 +144,9 @@ pub struct Swarm {
     pub kinds: BTreeMap<Kind, Duration>,
     /// Whether a minority of the members stays away while everything else has to come right.
     pub leaves_minority: bool,
+    /// How many of a thousand hints get lost even when everything else has healed.
+    pub lost_hints: Option<PerMille>,
+    pub expiry: Option<Expiry>,
 }
 
 impl Swarm {
@@ -111,6 +161,8 @@ impl Swarm {
             latency: Duration::from_millis(rng.random_range(2..20)),
             disk: Duration::from_millis(rng.random_range(0..30)),
             leaves_minority: rng.random_range(0..2) == 0,
+            lost_hints: [None, None, Some(700), Some(1000)][rng.random_range(0..4)],
+            expiry: Expiry::draw(seed),
         }
     }
 
@@ -127,6 +179,8 @@ impl Swarm {
             disk: Duration::from_millis(5),
             kinds: BTreeMap::new(),
             leaves_minority: false,
+            lost_hints: None,
+            expiry: None,
         }
     }
 }
@@ -137,6 +191,25 @@ impl fmt::Display for Swarm {
         write!(f, "{} members, latency up to {latency} ms, disks up to {disk} ms", self.members)?;
         if self.leaves_minority {
             f.write_str(", a minority stays away")?;
+        }
+        if let Some(lost) = self.lost_hints {
+            write!(f, ", {lost} of 1000 hints get lost to the end")?;
+        }
+        if let Some(expiry) = &self.expiry {
+            let secs = |time: Duration| time.as_secs();
+            let workload::Expiry { retention, accounts, lifetime } = expiry.what;
+            write!(f, ", messages of {accounts} accounts expire after {} s", secs(retention))?;
+            if let Some(lifetime) = lifetime {
+                write!(f, ", another account after {} s", secs(lifetime))?;
+            }
+            let Upkeep { every, garbage_age, lease } = expiry.upkeep;
+            write!(
+                f,
+                ", sweeps every {} s, garbage of {} s, leases of {} s",
+                secs(every),
+                secs(garbage_age),
+                secs(lease)
+            )?;
         }
         for (kind, every) in &self.kinds {
             write!(f, ", {kind:?} every {:.0} s", every.as_secs_f64())?;

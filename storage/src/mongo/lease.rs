@@ -9,9 +9,6 @@ use super::store::Shared;
 use super::tx::Tx;
 use crate::{StoreError, Timestamp};
 use mongodb::bson::{Bson, doc};
-use std::time::Duration;
-
-const LENGTH: Duration = Duration::from_secs(60);
 
 /// A lease as it was taken. A later one has a higher token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +25,7 @@ impl Lease {
         let take = Update {
             filter: doc! { "_id": name, "$or": free },
             change: doc! {
-                "$set": { "holder": bin(shared.node), "until": time(now.after(LENGTH)) },
+                "$set": { "holder": bin(shared.node), "until": time(now.after(shared.lease)) },
                 "$inc": { "token": int(1) },
             },
             upsert: true,

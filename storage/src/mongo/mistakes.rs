@@ -7,7 +7,7 @@ pub struct Mistakes {
     pub commits_early: bool,
     /// No mutation is recorded under its id: one that is run again happens again.
     pub forgets_operations: bool,
-    /// A read is believed without the commit that shows that no deposed primary has answered it.
+    /// A read is believed without what shows that a majority has it and no deposed primary has answered.
     pub reads_stale: bool,
     /// While there is a bus, it is believed to bring every hint.
     pub trusts_hints: bool,

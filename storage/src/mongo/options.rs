@@ -24,6 +24,8 @@ pub struct MongoOptions {
     pub deadline: Duration,
     /// How long content nobody refers to is kept: longer than any call takes from storing content to referring to it.
     pub garbage_age: Duration,
+    /// How long a node that collects keeps the others from it, at most: so long nobody does when it dies.
+    pub lease: Duration,
     /// UIDs that one transaction changes at most. Ten times the default still stays below the minute a transaction has.
     pub step: u64,
     pub timing: db::Settings,
@@ -47,6 +49,7 @@ impl MongoOptions {
             lookups: Some(Arc::new(LocalLookups::default())),
             deadline: Duration::from_secs(20),
             garbage_age: Duration::from_secs(3600),
+            lease: Duration::from_secs(60),
             step: 20_000,
             timing: db::Settings::default(),
             mistakes: Mistakes::default(),

@@ -36,11 +36,17 @@ async fn forward(shared: Arc<Shared>, bus: Arc<dyn HintBus>) {
     let mut hints = bus.subscribe();
     loop {
         match hints.recv().await {
+            Ok(Hint::Resync) if trusts_bus(&shared) => {}
             Ok(hint) => shared.hub.publish(hint),
             Err(RecvError::Lagged(_)) => shared.hub.publish(Hint::Resync),
             Err(RecvError::Closed) => return,
         }
     }
+}
+
+/// See `Mistakes::trusts_hints`.
+fn trusts_bus(shared: &Shared) -> bool {
+    shared.bus.is_some() && shared.db.mistakes.trusts_hints
 }
 
 /// What sessions of this node have been told of.
@@ -55,7 +61,7 @@ async fn look(shared: Arc<Shared>) {
     for round in 0_u32.. {
         tokio::time::sleep(LOOKS_EVERY).await;
         let has_bus = shared.bus.as_ref().is_some_and(|bus| bus.is_up());
-        if has_bus && (shared.db.mistakes.trusts_hints || !round.is_multiple_of(WITH_BUS)) {
+        if has_bus && !round.is_multiple_of(WITH_BUS) || trusts_bus(&shared) {
             continue;
         }
         let listening = shared.hub.accounts();

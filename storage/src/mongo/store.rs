@@ -35,6 +35,7 @@ pub struct Shared {
     pub lookups: Option<Arc<dyn Lookups>>,
     pub deadline: Duration,
     pub garbage_age: Duration,
+    pub lease: Duration,
     pub step: u64,
     pub queues: Queues,
     /// Tells this node from others.
@@ -93,6 +94,7 @@ impl MongoStore {
             lookups: options.lookups,
             deadline: options.deadline,
             garbage_age: options.garbage_age,
+            lease: options.lease,
             step: options.step.max(1),
             queues: Queues::default(),
             closed: AtomicBool::new(false),

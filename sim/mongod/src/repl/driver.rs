@@ -9,6 +9,7 @@ use super::lane::{Dialer, Lanes};
 use super::message::{Answer, Message};
 use super::replica_log::{ReplicaLog, Shared};
 use super::settings::Id;
+use super::witness::Witness;
 use crate::disk::Disk;
 use crate::member::Internal;
 use async_trait::async_trait;
@@ -58,7 +59,7 @@ impl Replication {
         let (journal, recovered): (Journal, Recovered) = Journal::recover(machine.disk.clone()).await?;
         let (sender, inputs) = unbounded_channel();
         let me = identity.me;
-        let gate = Gate::new(me, identity.settings.hosts.len(), sender);
+        let gate = Gate::new(me, identity.settings.hosts.len(), sender, identity.witness.clone());
         let epoch = Instant::now();
         let now = super::event::Now { elapsed: epoch.elapsed(), wall_ms: machine.clock.now().millis() };
         let core = Core::new(identity, now, recovered);
@@ -199,13 +200,14 @@ struct Gate {
     me: Id,
     members: usize,
     inputs: UnboundedSender<Input>,
+    witness: Witness,
     last_call: AtomicU64,
     waiting: Mutex<BTreeMap<u64, oneshot::Sender<Message<Answer>>>>,
 }
 
 impl Gate {
-    fn new(me: Id, members: usize, inputs: UnboundedSender<Input>) -> Self {
-        Gate { me, members, inputs, last_call: AtomicU64::new(0), waiting: Mutex::default() }
+    fn new(me: Id, members: usize, inputs: UnboundedSender<Input>, witness: Witness) -> Self {
+        Gate { me, members, inputs, witness, last_call: AtomicU64::new(0), waiting: Mutex::default() }
     }
 
     fn answer(&self, call: u64, message: Message<Answer>) {
@@ -219,6 +221,10 @@ impl Gate {
 
 #[async_trait]
 impl Internal for Gate {
+    fn answered(&self, command: &Document, answer: &Document) {
+        self.witness.answered(command, answer);
+    }
+
     async fn internal(&self, command: Document) -> Document {
         let known = documents::request_of(&command);
         let Some((from, message)) = known.filter(|(from, _)| *from < self.members && *from != self.me) else {

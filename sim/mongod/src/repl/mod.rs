@@ -32,4 +32,4 @@ pub use history::{History, Record};
 pub use host::{Host, StateMachine};
 pub use replica_log::ReplicaLog;
 pub use settings::{Faulty, Id, Settings};
-pub use witness::{Counts, Witness};
+pub use witness::{Counts, Observer, Witness};

@@ -2,7 +2,8 @@
 
 use super::history::Record;
 use super::settings::Id;
-use crate::oplog::OpTime;
+use crate::oplog::{Entry, OpTime};
+use bson::Document;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -13,10 +14,16 @@ pub struct Witness(Arc<Mutex<Seen>>);
 #[derive(Debug, Default)]
 struct Seen {
     primaries: BTreeMap<u64, Id>,
-    /// What is committed, for ever: by index, the term and the digest of the entry.
-    committed: BTreeMap<u64, (u64, [u8; 32])>,
+    /// What is committed, for ever, by index.
+    committed: BTreeMap<u64, Record>,
     findings: Vec<String>,
     counts: Counts,
+    observer: Option<Arc<dyn Observer>>,
+}
+
+/// Hears of every command that a driver gives to any member, and of the answer.
+pub trait Observer: Send + Sync + std::fmt::Debug {
+    fn answered(&self, command: &Document, answer: &Document);
 }
 
 /// How often something happened that a run is supposed to live through.
@@ -56,9 +63,27 @@ impl Witness {
         self.seen().last_committed()
     }
 
+    /// All that is committed, in its order.
+    pub fn log(&self) -> Vec<Entry> {
+        let decoded = |record: &Record| record.entry().expect("a member has made it of an entry");
+        self.seen().committed.values().map(decoded).collect()
+    }
+
     /// Notes a finding of the member itself.
     pub fn find(&self, what: String) {
         self.seen().findings.push(what);
+    }
+
+    /// From now on this one hears of commands.
+    pub fn set_observer(&self, observer: Arc<dyn Observer>) {
+        self.seen().observer = Some(observer);
+    }
+
+    pub(crate) fn answered(&self, command: &Document, answer: &Document) {
+        let observer = self.seen().observer.clone();
+        if let Some(observer) = observer {
+            observer.answered(command, answer);
+        }
     }
 
     pub(crate) fn count(&self, count: impl FnOnce(&mut Counts)) {
@@ -83,10 +108,9 @@ impl Witness {
         let mut seen = self.seen();
         for record in records {
             let OpTime { term, index } = record.at;
-            let entry = (term, *blake3::hash(&record.raw).as_bytes());
-            let known = *seen.committed.entry(index).or_insert(entry);
-            if known != entry {
-                let of = known.0;
+            let known = seen.committed.entry(index).or_insert_with(|| record.clone());
+            if known != record {
+                let of = known.at.term;
                 seen.findings.push(format!(
                     "member {member} has the entry {index} of term {term} for committed; it was that of term {of}"
                 ));
@@ -101,7 +125,7 @@ impl Witness {
         seen.counts.rolled_back_entries += records.len() as u64;
         for record in records {
             let committed = seen.committed.get(&record.at.index);
-            if committed.is_some_and(|(term, _)| *term == record.at.term) {
+            if committed.is_some_and(|known| known.at == record.at) {
                 seen.findings
                     .push(format!("member {member} rolled back {:?}, which was committed", record.at));
             }
@@ -116,6 +140,6 @@ impl Witness {
 impl Seen {
     fn last_committed(&self) -> OpTime {
         let last = self.committed.last_key_value();
-        last.map(|(index, (term, _))| OpTime { term: *term, index: *index }).unwrap_or_default()
+        last.map(|(_, record)| record.at).unwrap_or_default()
     }
 }

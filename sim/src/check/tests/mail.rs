@@ -126,6 +126,13 @@ impl Mail {
 }
 
 impl Mailbox {
+    /// The newest few messages, of all or of those below a UID.
+    pub fn page(&self, below: Option<Uid>) -> Page {
+        let mut uids = self.messages.range(..below.unwrap_or(Uid::MAX)).rev().map(|(uid, _)| *uid);
+        let page = uids.by_ref().take(5).collect();
+        Page { below, uids: page, more: uids.next().is_some() }
+    }
+
     fn add(&mut self, attempt: Attempt, mut flags: Vec<String>) -> Uid {
         flags.sort();
         self.modseq += 1;

@@ -250,8 +250,9 @@ impl Model {
             }
             8 => self.maildrop(&login, since)?,
             _ => {
-                let page = b.messages.keys().rev().take(5).copied().collect();
-                Sight::Web { login, since, mailbox, uids: page }
+                let below =
+                    self.chance.percent(30).then(|| 1 + self.chance.below(b.uid_next as usize) as Uid);
+                Sight::Web { login, since, mailbox, page: b.page(below) }
             }
         })
     }
@@ -302,8 +303,8 @@ impl Model {
             let (l, m) = (login.clone(), mailbox.clone());
             let status = Sight::Status { login: l, mailbox: m, validity, uid_next, highest_modseq, exists };
             self.record(client, session, What::Saw(status));
-            let uids = b.messages.keys().rev().take(5).copied().collect();
-            let web = Sight::Web { login: login.clone(), since: self.now, mailbox: mailbox.clone(), uids };
+            let page = b.page(None);
+            let web = Sight::Web { login: login.clone(), since: self.now, mailbox: mailbox.clone(), page };
             self.record(client, session, What::Saw(web));
             let listed = Sight::Listed { login, mailbox, validity, since: self.now, messages };
             self.record(client, session, What::Saw(listed));

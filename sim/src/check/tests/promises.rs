@@ -3,6 +3,7 @@
 use super::build::*;
 use crate::check::{Facts, marks, story};
 use crate::history::*;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 #[test]
@@ -266,14 +267,61 @@ fn nothing_goes_unasked() {
     b.fine();
 }
 
+fn keeping(retention: Duration) -> Facts {
+    let terms = Terms { retention: Some(retention), ends: None };
+    Facts { terms: BTreeMap::from([(ME.to_owned(), terms)]), ..Facts::default() }
+}
+
+#[test]
+fn what_has_expired_is_shown_to_nobody() {
+    let listed = |sweeping: u64, healed: u64| {
+        let mut b = Build::default();
+        b.append(&[1]);
+        b.facts = keeping(Duration::from_millis(2));
+        b.facts.sweeping = Duration::from_millis(sweeping);
+        b.facts.healed = Duration::from_millis(healed);
+        // Known at 1 ms, to be gone at 3 ms, asked for at 4 ms.
+        b.append(&[2]);
+        b.list(2, "INBOX", all(&[1, 2]));
+        b
+    };
+    listed(0, 0).broken("expired");
+    listed(1, 0).fine();
+    listed(0, 4).fine();
+    let mut b = listed(0, 0);
+    b.facts.skew = Duration::from_millis(1);
+    b.fine();
+}
+
+#[test]
+fn an_account_that_has_ended_is_not_served() {
+    let mut b = Build::default();
+    b.append(&[1]);
+    b.list(2, "INBOX", all(&[1]));
+    let ended = |first, last| {
+        let ends = Some((Duration::from_millis(first), Duration::from_millis(last)));
+        let terms = Terms { retention: None, ends };
+        Facts { terms: BTreeMap::from([(ME.to_owned(), terms)]), ..Facts::default() }
+    };
+    b.facts = ended(9, 9);
+    b.fine();
+    b.facts = ended(1, 1);
+    b.broken("expired");
+    b.list(2, "INBOX", vec![]);
+    b.facts = ended(4, 8);
+    b.fine();
+    b.facts = ended(8, 8);
+    b.broken("expunged");
+}
+
 #[test]
 fn old_messages_may_expire_when_the_run_is_long_enough() {
     let mut b = Build::default();
     b.append(&[1]);
-    b.facts = Facts { retention: Some(Duration::from_millis(1)), ..Facts::default() };
+    b.facts = keeping(Duration::from_millis(1));
     b.list(2, "INBOX", vec![]);
     b.fine();
-    b.facts.retention = Some(Duration::from_secs(1));
+    b.facts = keeping(Duration::from_secs(1));
     b.broken("lost");
 }
 
@@ -298,7 +346,8 @@ fn nodes_and_protocols_agree_in_the_end() {
     let web = |b: &mut Build, uids: &[Uid]| {
         let since = b.now();
         b.event(8, What::Asked);
-        b.saw(8, Sight::Web { login: ME.into(), since, mailbox: "INBOX".into(), uids: uids.to_vec() });
+        let page = Page { uids: uids.to_vec(), more: true, below: None };
+        b.saw(8, Sight::Web { login: ME.into(), since, mailbox: "INBOX".into(), page });
     };
     let mut b = Build::default();
     b.append(&[1, 2, 3]);

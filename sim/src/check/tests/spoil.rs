@@ -522,7 +522,7 @@ fn old_maildrop(events: &mut Vec<Event>, seed: u64) -> Option<()> {
 
 fn stale_page(events: &mut Vec<Event>, _: u64) -> Option<()> {
     let last = events.iter_mut().rev().find_map(|e| match &mut e.what {
-        What::Saw(Sight::Web { uids, .. }) if uids.len() > 1 => Some(uids),
+        What::Saw(Sight::Web { page, .. }) if page.uids.len() > 1 => Some(&mut page.uids),
         _ => None,
     })?;
     // The newest: it stands first.

@@ -107,7 +107,13 @@ impl Session {
                     self.capabilities = status.code("CAPABILITY").unwrap_or_default().to_owned();
                     return Ok(());
                 }
-                Response::Tagged(_, status) => return Err(Fault::Lost(status.whole())),
+                Response::Tagged(_, status) => {
+                    // RFC 5530 §3: any other refusal says nothing of the account.
+                    if status.code("AUTHENTICATIONFAILED").is_some() {
+                        client.denied(&self.login);
+                    }
+                    return Err(Fault::Lost(status.whole()));
+                }
                 Response::Untagged(Data::Status(status)) if status.kind == "BYE" => {
                     return Err(Fault::Lost(status.whole()));
                 }

@@ -111,12 +111,14 @@ impl Db {
         fields: Option<Document>,
     ) -> Result<Option<Document>, DbError> {
         let (collection, patience) = (self.collection(collection), self.patience);
+        let concern =
+            if self.mistakes.reads_stale { ReadConcern::local() } else { ReadConcern::linearizable() };
         let run = async move {
             let mut find = collection.find_one(doc! { "_id": id });
             if let Some(fields) = fields {
                 find = find.projection(fields);
             }
-            find.read_concern(ReadConcern::linearizable()).max_time(patience).await
+            find.read_concern(concern).max_time(patience).await
         };
         super::client::within(patience, "reading", run).await
     }
