@@ -32,6 +32,9 @@ const REQUIRED: [&str; 15] = [
     "replication/step-downs during a majority wait",
 ];
 
+/// Seeds that have found something, each kept for good.
+pub const REGRESSIONS: &str = include_str!("../regressions/seeds.txt");
+
 /// How runs are made.
 pub struct Campaign {
     pub jobs: usize,
@@ -190,6 +193,30 @@ pub fn meta(seeds: Range<u64>) -> Result<bool, String> {
     Ok(same)
 }
 
+/// Seeds that have found something once, from a text with a line for each: the seed, the commit and what it was.
+/// Whether all are clean now.
+pub fn regressions(text: &str) -> Result<bool, String> {
+    let campaign = Campaign { jobs: 1, told: Vec::new() };
+    let mut clean = true;
+    for (seed, about) in seeds_of(text)? {
+        let findings = campaign.once(seed)?.findings();
+        println!("seed {seed}: {about}: {}", if findings.is_empty() { "clean" } else { "AGAIN" });
+        findings.iter().for_each(|finding| println!("  {finding}"));
+        clean &= findings.is_empty();
+    }
+    Ok(clean)
+}
+
+fn seeds_of(text: &str) -> Result<Vec<(u64, &str)>, String> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let parsed = lines.map(|line| {
+        let (seed, about) = line.split_once(' ').unwrap_or((line, ""));
+        let seed = seed.parse().map_err(|e| format!("{line:?} does not begin with a seed: {e}"))?;
+        Ok((seed, about.trim()))
+    });
+    parsed.collect()
+}
+
 /// Runs each deliberate mistake until it is caught: whether all are, in time. Prints how many seeds each has needed.
 pub fn controls(at_most: Option<u64>, only: Option<Control>) -> Result<bool, String> {
     let mut all = true;
@@ -231,6 +258,14 @@ fn last(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_seeds_that_are_kept_can_be_read() {
+        assert!(seeds_of(REGRESSIONS).is_ok());
+        let text = "# seeds\n\n7 0123abc a mail that was lost\n8\n";
+        assert_eq!(seeds_of(text), Ok(vec![(7, "0123abc a mail that was lost"), (8, "")]));
+        assert!(seeds_of("seven").is_err());
+    }
 
     #[test]
     fn a_batch_that_has_not_lived_through_a_fault_says_so() {

@@ -62,6 +62,8 @@ enum Command {
         #[arg(long, value_parser = range, default_value = "0..5")]
         seeds: Range<u64>,
     },
+    /// Runs the seeds that have found something before: regressions/seeds.txt
+    Regressions,
     /// Runs every deliberate mistake until it is caught
     Controls {
         /// How many seeds each has at most, instead of five times what it was measured to need
@@ -105,6 +107,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let clean = match arguments.command {
         Some(Command::Meta { seeds }) => campaign::meta(seeds),
+        Some(Command::Regressions) => campaign::regressions(campaign::REGRESSIONS),
         Some(Command::Controls { at_most, only }) => campaign::controls(at_most, only),
         None => match (arguments.run.seed, arguments.run.seeds.clone()) {
             (Some(seed), None) => one(&arguments.run, seed).map_err(|e| e.to_string()),

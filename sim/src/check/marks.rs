@@ -5,6 +5,7 @@ use super::log::Log;
 use super::view::views;
 use crate::history::*;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Counts by name. Marks that can be zero are there with a zero.
 pub fn marks(events: &[Event], facts: &Facts) -> BTreeMap<String, u64> {
@@ -40,11 +41,34 @@ pub fn marks(events: &[Event], facts: &Facts) -> BTreeMap<String, u64> {
     }
     let finals = log.listings.values().flatten().filter(|l| l.from >= log.quiet).count();
     add("final listing".into(), finals as u64);
+    add("told late while idle".into(), told_late(events));
     for view in views(&log) {
         add("view".into(), 1);
         add("view listened".into(), view.checked.len() as u64);
     }
     marks
+}
+
+/// Longer than a hint takes; a node that gets none looks for itself.
+const LATE: Duration = Duration::from_secs(1);
+
+/// How often a session that was idle when a mail was acknowledged heard of it late.
+fn told_late(events: &[Event]) -> u64 {
+    let mut idle: BTreeMap<(ClientId, u32), Duration> = BTreeMap::new();
+    let mut late = 0;
+    for event in events {
+        let session = (event.client, event.session);
+        match &event.what {
+            What::Idling => _ = idle.insert(session, event.at),
+            What::Saw(Sight::Woken { after, .. }) => {
+                let was_idle = idle.get(&session).is_some_and(|since| *since + *after <= event.at);
+                late += u64::from(was_idle && *after > LATE);
+            }
+            What::Polled | What::Saw(Sight::Selected { .. }) => _ = idle.remove(&session),
+            _ => {}
+        }
+    }
+    late
 }
 
 fn kind(call: &Call) -> &'static str {

@@ -7,7 +7,7 @@ use super::swarm::{Kind, Swarm};
 use super::upkeep;
 use crate::check::{self, Facts, Finding};
 use crate::clients::{Book, Shared};
-use crate::history::{Event, History, Sight, What};
+use crate::history::{Event, History};
 use crate::seed::{entropy, stream};
 use crate::workload::{self, Workload};
 use crate::{HostClock, Trace};
@@ -33,9 +33,6 @@ const LOOKED: Duration = Duration::from_secs(120);
 /// How long a session that listens may wait for news after everything has healed: twice what nodes need to find out
 /// without being told.
 const HEARD: Duration = Duration::from_secs(10);
-
-/// How often nodes look for what nobody has told them of, at most.
-const LOOKS_EVERY: Duration = Duration::from_secs(1);
 
 /// What is to be run.
 #[derive(Debug, Clone)]
@@ -293,13 +290,8 @@ impl<'a> Run<'a> {
 fn marks(events: &[Event], facts: &Facts, inside: [BTreeMap<&'static str, u64>; 3]) -> BTreeMap<String, u64> {
     let mut marks = check::marks::marks(events, facts);
     marks.extend(inside.into_iter().flatten().map(|(mark, count)| (mark.to_owned(), count)));
-    let late = |event: &&Event| match &event.what {
-        What::Saw(Sight::Woken { after, .. }) => *after > LOOKS_EVERY,
-        _ => false,
-    };
-    // Sessions that heard of new mail by their node's own look.
-    let late = events.iter().filter(late).count() as u64;
-    let lost = marks.get("hint lost").is_some_and(|lost| *lost > 0);
-    marks.insert("resync after lost hint".to_owned(), if lost { late } else { 0 });
+    let of = |mark| marks.get(mark).copied().unwrap_or_default();
+    let late = if of("hint lost") > 0 { of("told late while idle") } else { 0 };
+    marks.insert("resync after lost hint".to_owned(), late);
     marks
 }
