@@ -126,6 +126,31 @@ fn a_late_notification_is_fine_and_a_lost_one_is_not() {
 }
 
 #[test]
+fn whoever_listens_is_told_of_what_expires() {
+    let listens = |told: bool, sweeping: u64| {
+        let mut b = Build::default();
+        let terms = Terms { retention: Some(Duration::from_millis(5)), ends: None };
+        b.facts.terms.insert(ME.into(), terms);
+        b.facts.healing = Duration::from_millis(1);
+        b.facts.sweeping = Duration::from_millis(sweeping);
+        b.append(&[1]);
+        b.select(3, &[1], 2);
+        b.list(3, "INBOX", all(&[1]));
+        b.event(3, What::Idling);
+        if told {
+            b.notice(3, &[], &[1]);
+        }
+        b.list(4, "INBOX", vec![]);
+        b.list(4, "INBOX", vec![]);
+        b
+    };
+    listens(true, 0).fine();
+    listens(false, 0).broken("notice");
+    // It may have gone just now.
+    listens(false, 1_000).fine();
+}
+
+#[test]
 fn noop_tells_all_there_is() {
     let poll = |told: &[Uid]| {
         let mut b = listens(&[], 1_000);
