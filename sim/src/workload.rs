@@ -39,6 +39,8 @@ pub struct Plan {
     pub pace: RangeInclusive<Duration>,
     /// How many more that write than are there anyway, all on the same account.
     pub writers: usize,
+    /// How many more that use the API, on the same account.
+    pub browsers: usize,
     /// Whether nodes take mail from other servers.
     pub relays: bool,
     /// How long a client may take to end what it does, once it is to stop.
@@ -66,6 +68,7 @@ impl Default for Plan {
             clients: 10..=12,
             pace: Duration::from_millis(500)..=Duration::from_secs(4),
             writers: 0,
+            browsers: 0,
             relays: false,
             farewell: Duration::from_secs(45),
             listen: Duration::from_secs(12),
@@ -246,6 +249,7 @@ fn one_of_each(accounts: &[Login], plan: &Plan, rng: &mut StdRng) -> Vec<Job> {
         Job::Browse(some(rng)),
     ];
     jobs.extend((0..plan.writers).map(|_| Job::Write(shared.clone())));
+    jobs.extend((0..plan.browsers).map(|_| Job::Browse(shared.clone())));
     if plan.relays {
         jobs.push(Job::Send(Role::Relay(accounts.to_vec())));
     }

@@ -20,8 +20,9 @@ pub struct Control {
     /// Faults that are chosen for it, with the mean time between two, in seconds, where those that seeds draw rarely
     /// come at the right moment.
     faults: &'static [(Kind, u64)],
-    /// How many more that write IMAP than seeds draw.
+    /// How many more that write IMAP, and that use the API, than seeds draw.
     writers: usize,
+    browsers: usize,
     /// Whether hints get lost to the end.
     loses_hints: bool,
 }
@@ -36,23 +37,20 @@ enum Mistake {
     Store(Fault),
 }
 
+const fn of(name: &'static str, limit: Option<u64>, mistake: Mistake) -> Control {
+    Control { name, limit, mistake, faults: &[], writers: 0, browsers: 0, loses_hints: false }
+}
+
 const fn of_set(name: &'static str, limit: u64, make: fn(&mut Controls)) -> Control {
-    Control {
-        name,
-        limit: Some(limit),
-        mistake: Mistake::Replication(make),
-        faults: &[],
-        writers: 0,
-        loses_hints: false,
-    }
+    of(name, Some(limit), Mistake::Replication(make))
 }
 
 const fn of_backend(name: &'static str, limit: Option<u64>, make: fn(&mut Mistakes)) -> Control {
-    Control { name, limit, mistake: Mistake::Backend(make), faults: &[], writers: 0, loses_hints: false }
+    of(name, limit, Mistake::Backend(make))
 }
 
 const fn of_store(name: &'static str, limit: Option<u64>, fault: Fault) -> Control {
-    Control { name, limit, mistake: Mistake::Store(fault), faults: &[], writers: 0, loses_hints: false }
+    of(name, limit, Mistake::Store(fault))
 }
 
 /// All there are.
@@ -112,7 +110,8 @@ pub const CONTROLS: [Control; 18] = [
     Control { writers: 4, ..of_store("condition-before-change", None, Fault::DecidesConditionBefore) },
     // Clients repeat an operation under its id only over HTTP.
     Control {
-        faults: &[(Kind::NodeCrash, 2), (Kind::Hold, 3)],
+        faults: &[(Kind::OneWay, 1), (Kind::NodeCrash, 4)],
+        browsers: 8,
         ..of_store("forgets-operations", None, Fault::ForgetsOperations)
     },
 ];
@@ -141,6 +140,7 @@ impl Plan {
             Mistake::Store(fault) => self.controls.store = fault,
         }
         self.workload.writers = control.writers;
+        self.workload.browsers = control.browsers;
         if control.loses_hints {
             self.swarm.lost_hints = Some(1000);
         }
