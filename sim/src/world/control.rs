@@ -64,10 +64,10 @@ pub const CONTROLS: [Control; 18] = [
             controls.replication.secondaries_acknowledge_before_sync = true;
         })
     },
-    // A vote is given before it is durable. Tests of the replica set alone catch it.
+    // A vote is given before it is durable.
     Control {
         limit: None,
-        faults: &[(Kind::PowerLoss, 2), (Kind::StepDown, 4), (Kind::PrimaryAlone, 4), (Kind::SlowDisk, 1)],
+        faults: &[(Kind::Contest, 3)],
         ..of_set("vote-not-synced", 0, |controls| controls.replication.vote_not_synced = true)
     },
     // A primary doesn't step down.

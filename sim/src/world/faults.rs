@@ -4,7 +4,7 @@ use super::stage::{BALANCER, Stage};
 use super::swarm::{Kind, Swarm};
 use crate::pieces::Short;
 use crate::seed::stream;
-use gadwall_sim_mongod::disk::PowerCut;
+use gadwall_sim_mongod::disk::{DiskFaults, PowerCut};
 use gadwall_sim_redis::PubSubFaults;
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -38,6 +38,8 @@ pub struct Faults {
     count: u64,
     /// How often each has struck.
     pub struck: BTreeMap<Kind, u64>,
+    /// A member that is to lose power once it has voted more often than this.
+    voter: Option<(usize, u64)>,
 }
 
 impl Faults {
@@ -45,7 +47,7 @@ impl Faults {
         let mut rng = stream(seed, "faults");
         let due = swarm.kinds.iter().map(|(kind, every)| (*kind, from + gap(&mut rng, *every))).collect();
         let (undo, struck) = (BTreeMap::new(), BTreeMap::new());
-        Faults { rng, swarm: swarm.clone(), due, undo, count: 0, struck }
+        Faults { rng, swarm: swarm.clone(), due, undo, count: 0, struck, voter: None }
     }
 
     /// Does all that is due.
@@ -54,6 +56,12 @@ impl Faults {
         while let Some(entry) = self.undo.first_entry().filter(|entry| entry.key().0 <= now) {
             let undo = entry.remove();
             self.end(stage, undo);
+        }
+        if let Some((member, _)) =
+            self.voter.take_if(|(member, votes)| stage.witness.votes_of(*member) > *votes)
+        {
+            stage.cut_power(member, PowerCut::Clean);
+            self.start_later(stage, format!("m{member}"), 400);
         }
         let due: Vec<Kind> = self.due.iter().filter(|(_, at)| **at <= now).map(|(kind, _)| *kind).collect();
         for kind in due {
@@ -66,6 +74,7 @@ impl Faults {
     /// Ends all that goes on, and begins nothing more.
     pub fn heal(&mut self, stage: &mut Stage) {
         self.due.clear();
+        self.voter = None;
         for undo in std::mem::take(&mut self.undo).into_values() {
             if !matches!(undo, Undo::NextNode(_)) {
                 self.end(stage, undo);
@@ -122,6 +131,7 @@ impl Faults {
                 }
             }
             Kind::StepDown => stage.step_down(),
+            Kind::Contest => self.contest(stage),
             Kind::PrimaryAlone | Kind::PrimaryGone => self.isolate(stage, kind == Kind::PrimaryGone),
             _ => self.disk(stage, member, kind),
         }
@@ -212,6 +222,19 @@ impl Faults {
             stage.partition(&primary, &other);
             self.later(stage, 12_000, Undo::Repair(primary.clone(), other));
         }
+    }
+
+    fn contest(&mut self, stage: &mut Stage) {
+        let Some(primary) = stage.primary() else { return };
+        let mut rivals = stage.member_names();
+        rivals.remove(primary);
+        stage.partition(&rivals[0], &rivals[1]);
+        self.later(stage, 8000, Undo::Repair(rivals[0].clone(), rivals[1].clone()));
+        let latency = Duration::from_millis(self.rng.random_range(50..400));
+        stage.members[primary].disk.set_faults(DiskFaults { latency, ..self.swarm.sound_disk() });
+        self.later(stage, 8000, Undo::Disk(primary));
+        self.voter = Some((primary, stage.witness.votes_of(primary)));
+        stage.step_down();
     }
 
     fn kill_node(&mut self, stage: &mut Stage, number: usize) {

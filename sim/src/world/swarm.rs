@@ -28,6 +28,8 @@ pub enum Kind {
     Blackout,
     /// The primary is told to step down.
     StepDown,
+    /// The primary steps down while two others don't hear of each other, and loses power once it has voted.
+    Contest,
     /// Two hosts don't reach each other.
     Partition,
     /// One host doesn't reach another, which does reach it.
@@ -64,7 +66,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 24] = [
+    pub const ALL: [Kind; 25] = [
         Kind::NodeCrash,
         Kind::RollingRestart,
         Kind::BalancerCrash,
@@ -72,6 +74,7 @@ impl Kind {
         Kind::PowerLoss,
         Kind::Blackout,
         Kind::StepDown,
+        Kind::Contest,
         Kind::Partition,
         Kind::OneWay,
         Kind::PrimaryAlone,

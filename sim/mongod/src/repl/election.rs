@@ -101,6 +101,7 @@ impl Core {
         }
         let vote = Vote { term: ballot.term, candidate: ballot.from };
         self.vote = Some(vote);
+        self.witness.voted(self.me);
         self.rearm_election();
         ballot.ticket = self.persist(Write::Vote(vote));
         if self.settings.faulty.vote_not_synced {

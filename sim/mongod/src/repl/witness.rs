@@ -18,6 +18,8 @@ struct Seen {
     committed: BTreeMap<u64, Record>,
     findings: Vec<String>,
     counts: Counts,
+    /// How often each member has voted for another.
+    votes: BTreeMap<Id, u64>,
     observer: Option<Arc<dyn Observer>>,
 }
 
@@ -67,6 +69,15 @@ impl Witness {
     pub fn log(&self) -> Vec<Entry> {
         let decoded = |record: &Record| record.entry().expect("a member has made it of an entry");
         self.seen().committed.values().map(decoded).collect()
+    }
+
+    /// How often a member has given its vote to another, durable or not.
+    pub fn votes_of(&self, member: Id) -> u64 {
+        self.seen().votes.get(&member).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn voted(&self, member: Id) {
+        *self.seen().votes.entry(member).or_default() += 1;
     }
 
     /// Notes a finding of the member itself.
