@@ -228,7 +228,8 @@ pub fn controls(at_most: Option<u64>, only: Option<Control>) -> Result<bool, Str
         let caught = Mutex::new(None);
         campaign.all(0..limit, |outcome| {
             let findings = outcome.findings();
-            let Some(first) = findings.first() else { return true };
+            let counts = findings.iter().find(|finding| finding.starts_with(control.by));
+            let Some(first) = counts else { return true };
             let mut caught = caught.lock().expect("nothing panics here");
             if caught.as_ref().is_none_or(|(seed, _)| *seed > outcome.seed) {
                 *caught = Some((outcome.seed, first.clone()));

@@ -39,6 +39,8 @@ pub struct Plan {
     pub pace: RangeInclusive<Duration>,
     /// How many more that write than are there anyway, all on the same account.
     pub writers: usize,
+    /// How many more that read over IMAP, on the same account.
+    pub readers: usize,
     /// How many more that use the API, on the same account.
     pub browsers: usize,
     /// Whether nodes take mail from other servers.
@@ -68,6 +70,7 @@ impl Default for Plan {
             clients: 10..=12,
             pace: Duration::from_millis(500)..=Duration::from_secs(4),
             writers: 0,
+            readers: 0,
             browsers: 0,
             relays: false,
             farewell: Duration::from_secs(45),
@@ -249,6 +252,7 @@ fn one_of_each(accounts: &[Login], plan: &Plan, rng: &mut StdRng) -> Vec<Job> {
         Job::Browse(some(rng)),
     ];
     jobs.extend((0..plan.writers).map(|_| Job::Write(shared.clone())));
+    jobs.extend((0..plan.readers).map(|_| Job::Read(shared.clone())));
     jobs.extend((0..plan.browsers).map(|_| Job::Browse(shared.clone())));
     if plan.relays {
         jobs.push(Job::Send(Role::Relay(accounts.to_vec())));

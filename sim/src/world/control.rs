@@ -20,11 +20,14 @@ pub struct Control {
     /// Faults that are chosen for it, with the mean time between two, in seconds, where those that seeds draw rarely
     /// come at the right moment.
     faults: &'static [(Kind, u64)],
-    /// How many more that write IMAP, and that use the API, than seeds draw.
+    /// How many more that write and read over IMAP, and that use the API, than seeds draw.
     writers: usize,
+    readers: usize,
     browsers: usize,
     /// Whether hints get lost to the end.
     loses_hints: bool,
+    /// The beginning of a finding that counts, where others only show that the store looks different inside.
+    pub by: &'static str,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +41,17 @@ enum Mistake {
 }
 
 const fn of(name: &'static str, limit: Option<u64>, mistake: Mistake) -> Control {
-    Control { name, limit, mistake, faults: &[], writers: 0, browsers: 0, loses_hints: false }
+    Control {
+        name,
+        limit,
+        mistake,
+        faults: &[],
+        writers: 0,
+        readers: 0,
+        browsers: 0,
+        loses_hints: false,
+        by: "",
+    }
 }
 
 const fn of_set(name: &'static str, limit: u64, make: fn(&mut Controls)) -> Control {
@@ -66,33 +79,39 @@ pub const CONTROLS: [Control; 18] = [
     },
     // A vote is given before it is durable.
     Control {
-        limit: None,
         faults: &[(Kind::Contest, 3)],
-        ..of_set("vote-not-synced", 0, |controls| controls.replication.vote_not_synced = true)
+        ..of_set("vote-not-synced", 50, |controls| controls.replication.vote_not_synced = true)
     },
     // A primary doesn't step down.
     of_set("never-steps-down", 30, |controls| controls.replication.never_steps_down = true),
     // Nodes acknowledge transactions before they commit them.
     of_backend("early-commit", Some(5), |mistakes| mistakes.commits_early = true),
     // What is run again happens again.
-    of_backend("no-operation-ids", None, |mistakes| mistakes.forgets_operations = true),
+    Control {
+        faults: &[(Kind::PrimaryAlone, 3), (Kind::StepDown, 4), (Kind::Latency, 2)],
+        // Without their records, mutations look like the sweep's.
+        by: "doubled",
+        ..of_backend("no-operation-ids", Some(35), |mistakes| mistakes.forgets_operations = true)
+    },
     // Readers believe a primary that may have been deposed.
     Control {
-        faults: &[(Kind::PrimaryAlone, 3), (Kind::SlowDisk, 4)],
-        ..of_backend("stale-reads", None, |mistakes| mistakes.reads_stale = true)
+        faults: &[(Kind::PrimaryAlone, 2), (Kind::SlowDisk, 4)],
+        writers: 2,
+        readers: 8,
+        ..of_backend("stale-reads", Some(20), |mistakes| mistakes.reads_stale = true)
     },
     // Nodes believe that a bus brings every hint.
     Control {
         loses_hints: true,
-        ..of_backend("hints-as-truth", None, |mistakes| mistakes.trusts_hints = true)
+        ..of_backend("hints-as-truth", Some(10), |mistakes| mistakes.trusts_hints = true)
     },
     // The journal is written after the transaction.
     Control {
         faults: &[(Kind::NodeCrash, 2)],
-        ..of_backend("journal-apart", None, |mistakes| mistakes.journals_apart = true)
+        ..of_backend("journal-apart", Some(10), |mistakes| mistakes.journals_apart = true)
     },
     // Whoever has once had a lease goes on with the work.
-    of_backend("lease-without-fence", None, |mistakes| mistakes.ignores_fence = true),
+    of_backend("lease-without-fence", Some(5), |mistakes| mistakes.ignores_fence = true),
     // The UID is taken before the message is inserted, and another message may be seen in between.
     of_store("uid-apart-from-insert", Some(5), Fault::InsertsApartFromUid),
     of_store("leaves-moved-behind", Some(5), Fault::LeavesMovedBehind),
@@ -105,14 +124,14 @@ pub const CONTROLS: [Control; 18] = [
     Control {
         faults: &[(Kind::NodeCrash, 2)],
         writers: 8,
-        ..of_store("moves-in-two-steps", None, Fault::MovesInTwoSteps)
+        ..of_store("moves-in-two-steps", Some(45), Fault::MovesInTwoSteps)
     },
-    Control { writers: 4, ..of_store("condition-before-change", None, Fault::DecidesConditionBefore) },
+    Control { writers: 4, ..of_store("condition-before-change", Some(15), Fault::DecidesConditionBefore) },
     // Clients repeat an operation under its id only over HTTP.
     Control {
         faults: &[(Kind::OneWay, 1), (Kind::NodeCrash, 4)],
         browsers: 8,
-        ..of_store("forgets-operations", None, Fault::ForgetsOperations)
+        ..of_store("forgets-operations", Some(10), Fault::ForgetsOperations)
     },
 ];
 
@@ -140,6 +159,7 @@ impl Plan {
             Mistake::Store(fault) => self.controls.store = fault,
         }
         self.workload.writers = control.writers;
+        self.workload.readers = control.readers;
         self.workload.browsers = control.browsers;
         if control.loses_hints {
             self.swarm.lost_hints = Some(1000);

@@ -53,7 +53,7 @@ struct Notes {
 
 /// Gives others a chance to come between until `enough`, and goes on in the end if nobody is there to come.
 async fn dawdle(enough: impl Fn() -> bool) {
-    for _ in 0..1000 {
+    for _ in 0..3000 {
         if enough() {
             break;
         }
@@ -317,7 +317,7 @@ impl Messages for FaultyStore {
         copied.source_modseq = Some(self.inner.mailbox(from).await?.modseq);
         if self.is(Fault::MovesInTwoSteps) {
             let before = self.reads.load(SeqCst);
-            dawdle(|| self.reads.load(SeqCst) > before + 50).await;
+            dawdle(|| self.reads.load(SeqCst) > before + 400).await;
             let sources = copied.pairs.iter().map(|(source, _)| *source).collect();
             let gone = self.inner.expunge(self.fresh(), from, &sources, Which::All).await?;
             copied.source_modseq = Some(gone.modseq);
