@@ -44,7 +44,11 @@ impl Change {
         };
         if !change.keys().next().is_some_and(|key| key.starts_with('$')) {
             return match change.keys().find(|key| key.starts_with('$')) {
-                Some(key) => Err(Failure::unparsable(format!("{key} is not valid in a replacement"))),
+                Some(key) => {
+                    let text =
+                        format!("The dollar ($) prefixed field '{key}' is not allowed in a replacement");
+                    Err(Failure::new(52, "DollarPrefixedFieldName", text))
+                }
                 None => Ok(Change::Replace(change.clone())),
             };
         }
@@ -64,6 +68,9 @@ impl Change {
                 steps.push(Step { how, path: path.clone(), value: literal(value)? });
             }
         }
+        // "MongoDB processes update operators with string-based names in lexicographic order": new fields are added in
+        // it. <https://www.mongodb.com/docs/manual/reference/operator/update/#behavior>
+        steps.sort_by(|a, b| by_name(&a.path, &b.path));
         Ok(Change::Modify(steps))
     }
 
@@ -158,6 +165,16 @@ fn check_path(path: &str) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Part by part, "and fields with numeric names in numeric order".
+fn by_name(a: &str, b: &str) -> Ordering {
+    let number = |part: &str| part.parse::<u64>().ok();
+    let parts = a.split('.').zip(b.split('.')).map(|(a, b)| match (number(a), number(b)) {
+        (Some(a), Some(b)) => a.cmp(&b),
+        _ => a.cmp(b),
+    });
+    { parts }.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
 }
 
 fn overlap(a: &str, b: &str) -> bool {
@@ -258,7 +275,7 @@ mod tests {
         };
         let of = doc! { "_id": 1, "b": 1, "c": 1, "e": 4, "f": 6, "h": 2 };
         let expected = doc! {
-            "_id": 1, "c": 3_i64, "e": 5, "f": 6, "h": 1, "a": 1, "n": { "x": 2 }, "d": 1, "g": 5,
+            "_id": 1, "c": 3_i64, "e": 5, "f": 6, "h": 1, "a": 1, "d": 1, "g": 5, "n": { "x": 2 },
         };
         assert_eq!(after(of, by).unwrap(), expected);
     }

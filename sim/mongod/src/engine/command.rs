@@ -38,7 +38,13 @@ pub fn run(engine: &mut Engine, command: &Document, log: &mut dyn Log, now_ms: i
         Err(Stop::Failed(failure)) => (failure.reply(), None),
     };
     engine.stamp(command, &mut reply, log);
-    Turn::Done(Box::new(Answer { reply, wait, labelled: Labelled::of(command), forced_labels: None }))
+    Turn::Done(Box::new(Answer {
+        reply,
+        wait,
+        labelled: Labelled::of(command),
+        forced_labels: None,
+        faulty: engine.faulty,
+    }))
 }
 
 impl<'a> Call<'a> {
@@ -57,7 +63,8 @@ impl<'a> Call<'a> {
 
     /// The collection that the command's first field names.
     pub fn ns(&self) -> Result<String, Failure> {
-        let collection = fields::text(self.command, self.name)?;
+        let wrong = || Failure::bad_value("collection name has invalid type");
+        let collection = self.command.get_str(self.name).map_err(|_| wrong())?;
         if collection.is_empty() || collection.contains('\0') || collection.starts_with('.') {
             return Err(Failure::new(73, "InvalidNamespace", format!("Invalid namespace: '{collection}'")));
         }

@@ -44,7 +44,7 @@ impl FailPoint {
         let name = fields::text(command, "configureFailPoint")?;
         if name != "failCommand" {
             return Err(Failure::new(
-                238,
+                266,
                 "FailPointSetFailed",
                 format!("fail point {name} is not simulated"),
             ));
@@ -142,7 +142,7 @@ fn name_of(code: i32) -> &'static str {
         24 => "LockTimeout",
         43 => "CursorNotFound",
         50 => "MaxTimeMSExpired",
-        64 => "WriteConcernTimeout",
+        64 => "WriteConcernFailed",
         89 => "NetworkTimeout",
         91 => "ShutdownInProgress",
         112 => "WriteConflict",

@@ -221,7 +221,9 @@ impl Sessions {
             let text = format!(
                 "Cannot start a transaction at given transaction number {number}: it is there already"
             );
-            return Err(Failure::new(50911, "Location50911", text));
+            // Shards of a cluster answer otherwise: `_shouldRestartTransactionOnReuseActiveTxnNumber` in
+            // mongo/db/transaction/transaction_participant.cpp.
+            return Err(Failure::new(117, "ConflictingOperationInProgress", text));
         }
         self.abort_open(session);
         self.live.insert(session.to_vec(), Live::Open(Box::new(transaction)));

@@ -108,7 +108,7 @@ fn ending<'a>(call: &'a Call<'_>) -> Result<(&'a [u8], i64), Failure> {
     match &call.numbered {
         Numbered::Transaction { session, number, starts: false } => Ok((session, *number)),
         _ => {
-            Err(Failure::new(72, "InvalidOptions", format!("{} must be run within a transaction", call.name)))
+            Err(Failure::new(125, "CommandFailed", format!("{} must be run within a transaction", call.name)))
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::change::{Change, Occasion};
 use super::failure::{Failure, Stop};
+use super::faulty::Faulty;
 use super::fields;
 use super::filter::{Filter, literal};
 use super::order::Key;
@@ -30,6 +31,7 @@ pub struct Writer<'a> {
     pub ops: Vec<Op>,
     /// For `_id`s that a client left to the server.
     pub seed: [u8; 12],
+    pub faulty: Faulty,
 }
 
 /// An `update` statement.
@@ -59,10 +61,7 @@ pub struct Modified {
 
 impl UpdateStatement {
     pub fn parse(statement: &Document) -> Result<Self, Failure> {
-        fields::only_in(statement, "update.updates", &["q", "u", "upsert", "multi"])?;
-        let missing = |what: &str| {
-            Failure::new(40414, "IDLFailedToParse", format!("'update.updates.{what}' is missing"))
-        };
+        let missing = |what: &str| Failure::missing(&format!("update.updates.{what}"));
         let change = Change::parse(statement.get("u").ok_or_else(|| missing("u"))?)?;
         let many = fields::flag(statement, "multi")?;
         if many && matches!(change, Change::Replace(_)) {
@@ -86,7 +85,7 @@ impl Writer<'_> {
         }
         check(&document)?;
         let key = Key(document.get("_id").cloned().unwrap_or(Bson::Null));
-        if self.view().get(ns, &key).is_some() {
+        if self.view().get(ns, &key).is_some() && !self.faulty.unique_not_enforced {
             // One that a transaction not yet ended has deleted or made is that one's business first.
             self.sessions.check_claim(&(ns.to_owned(), key.clone()), self.holder.as_deref())?;
             return Err(Failure::duplicate(ns, &key.0).into());
@@ -177,7 +176,7 @@ impl Writer<'_> {
         self.sessions.check_claim(&claim, self.holder.as_deref())?;
         if let Some(holder) = &self.holder {
             let newest = self.store.collection(ns).map_or(0, |collection| collection.newest(&key));
-            if newest > self.at {
+            if newest > self.at && !self.faulty.no_conflict_with_the_past {
                 return Err(Failure::write_conflict().into());
             }
             self.sessions.claims.insert(claim, holder.clone());
