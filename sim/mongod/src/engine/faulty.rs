@@ -19,6 +19,8 @@ pub struct Faulty {
     pub retry_done_again: bool,
     /// A transaction sees what others have committed since it began.
     pub no_snapshot: bool,
+    /// A transaction outlives an error.
+    pub errors_end_nothing: bool,
     /// A transaction may write what another has committed since it began.
     pub no_conflict_with_the_past: bool,
 }

@@ -5,7 +5,12 @@
 
 mod case;
 mod cases;
+mod documented;
+mod lies;
 mod outcome;
+#[allow(dead_code)] // Not all of it is needed here.
+#[path = "../replica_set/mod.rs"]
+mod replica_set;
 mod script;
 mod server;
 #[path = "../../../../storage/tests/mongodb/mod.rs"]
