@@ -180,9 +180,10 @@ impl Statements<'_> {
     /// Runs a statement, unless it is a retryable one that has been done: then that is answered.
     fn once(&mut self, call: &Call<'_>, index: usize, run: impl FnOnce(&mut Writer<'_>) -> Part) -> Part {
         let Numbered::Write { session, number, statements } = &call.numbered else {
-            let part = run(&mut self.writer)?;
+            let part = run(&mut self.writer);
+            // Also after an error: what a statement has done to many documents by then is done.
             self.written.0.push((std::mem::take(&mut self.writer.ops), None));
-            return Ok(part);
+            return part;
         };
         let id = match statements.as_slice() {
             [] => index as i32,

@@ -86,8 +86,7 @@ impl Writer<'_> {
         check(&document)?;
         let key = Key(document.get("_id").cloned().unwrap_or(Bson::Null));
         if self.view().get(ns, &key).is_some() && !self.faulty.unique_not_enforced {
-            // One that a transaction not yet ended has deleted or made is that one's business first.
-            self.sessions.check_claim(&(ns.to_owned(), key.clone()), self.holder.as_deref())?;
+            // Also if a transaction that is open has deleted it: that is not seen yet, and nothing is waited for.
             return Err(Failure::duplicate(ns, &key.0).into());
         }
         self.put(ns, key, Some(Arc::new(document)))

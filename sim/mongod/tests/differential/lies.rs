@@ -6,8 +6,10 @@ use crate::server::{Server, database_name};
 use crate::{findings, played};
 use gadwall_sim_mongod::engine::Faulty;
 
-/// A lie, and cases that have to find it.
-const LIES: [(&str, fn(&mut Faulty), &[&str]); 11] = [
+/// A lie, its switch, and cases that have to find it.
+type Lie = (&'static str, fn(&mut Faulty), &'static [&'static str]);
+
+const LIES: [Lie; 11] = [
     (
         "no TransientTransactionError",
         |f| f.no_transient_label = true,

@@ -8,6 +8,7 @@ mod cases;
 mod documented;
 mod lies;
 mod outcome;
+mod random;
 #[allow(dead_code)] // Not all of it is needed here.
 #[path = "../replica_set/mod.rs"]
 mod replica_set;

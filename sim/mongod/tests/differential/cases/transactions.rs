@@ -216,6 +216,19 @@ fn conflicts() -> Vec<Case> {
             ],
         ),
         case(
+            "what_another_has_deleted_and_not_committed_is_still_there",
+            [
+                two(),
+                Begin('a'),
+                In('a', delete(doc! { "_id": 1 })),
+                run(with(insert([doc! { "_id": 1, "of": "nobody" }]), doc! { "maxTimeMS": 2000 })),
+                Begin('b'),
+                In('b', insert([doc! { "_id": 1, "of": "b" }])),
+                Commit('a'),
+                run(insert([doc! { "_id": 1, "of": "nobody" }])),
+            ],
+        ),
+        case(
             "what_was_committed_since_is_a_conflict",
             [
                 two(),
