@@ -3,6 +3,7 @@
 //!
 //! The other is the wire server of the storage tests, or the replica set that `GADWALL_TEST_MONGODB_URI` names.
 
+mod backend;
 mod case;
 mod cases;
 mod documented;
