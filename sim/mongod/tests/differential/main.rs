@@ -7,6 +7,7 @@ mod backend;
 mod case;
 mod cases;
 mod documented;
+mod labels;
 mod lies;
 mod outcome;
 mod random;

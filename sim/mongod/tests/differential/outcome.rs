@@ -55,6 +55,15 @@ impl Outcome {
         Outcome { what, cursor }
     }
 
+    /// Of a reply as it came, without a driver.
+    pub fn of_reply(reply: &Document) -> Self {
+        let Ok(code) = reply.get_i32("code") else { return Outcome::of(Ok(reply.clone())) };
+        let labels = reply.get_array("errorLabels").into_iter().flatten().filter_map(Bson::as_str);
+        let mut labels: Vec<&str> = labels.collect();
+        labels.sort_unstable();
+        Outcome::error(code, reply.get_str("codeName").unwrap_or_default(), &labels)
+    }
+
     pub fn late() -> Self {
         Outcome { what: What::Late, cursor: None }
     }

@@ -49,7 +49,7 @@ impl Server {
         Server::at(uri()).await
     }
 
-    async fn at(uri: String) -> Self {
+    pub async fn at(uri: String) -> Self {
         let client = Client::with_uri_str(&uri).await.unwrap();
         let info = client.database("admin").run_command(doc! { "buildInfo": 1 }).await.unwrap();
         let kind = match (info.get_array("modules"), info.get_str("secantusVersion")) {
