@@ -191,19 +191,22 @@ impl Engine {
         let ops: Vec<Op> = specs.into_iter().map(|spec| Op::Index { ns: ns.clone(), spec }).collect();
         let after = before + ops.len();
         let automatically = !self.store.exists(&ns, at);
-        let mut reply = doc! {
-            "numIndexesBefore": before as i32, "numIndexesAfter": after as i32,
-            "createdCollectionAutomatically": automatically,
-        };
+        let mut reply = doc! { "numIndexesBefore": before as i32, "numIndexesAfter": after as i32 };
         if ops.is_empty() {
             reply.insert("note", "all indexes already exist");
+        } else {
+            reply.insert("createdCollectionAutomatically", automatically);
         }
         Ok((ops, reply))
     }
 }
 
 fn index_of(given: &Document) -> Result<Document, Failure> {
-    fields::only_in(given, "createIndexes.indexes", &["key", "name", "sparse", "v"])?;
+    if let Some(field) = given.keys().find(|field| !["key", "name", "sparse", "v"].contains(&field.as_str()))
+    {
+        let text = format!("The field '{field}' is not valid for an index specification");
+        return Err(Failure::new(197, "InvalidIndexSpecificationOption", text));
+    }
     let required = |field: &str| {
         let text = format!("The '{field}' field is a required property of an index specification");
         if given.contains_key(field) { Ok(()) } else { Err(Failure::unparsable(text)) }

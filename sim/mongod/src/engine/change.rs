@@ -98,6 +98,16 @@ impl Change {
         Ok(after)
     }
 
+    /// Whether it leaves a document as it is, so that nothing is written. A replacement without an `_id` is no such
+    /// thing: `applyReplacementUpdate` in mongo/db/update/object_replacement_executor.cpp compares it as it came.
+    pub fn is_idle(&self, before: &Document, after: &Document) -> bool {
+        let comes_whole = match self {
+            Change::Replace(document) => document.contains_key("_id"),
+            Change::Modify(_) => true,
+        };
+        comes_whole && before.len() == after.len() && before.iter().zip(after.iter()).all(|(a, b)| a == b)
+    }
+
     /// The document that an upsert makes when nothing matches, maybe without an `_id` still.
     pub fn upserted(&self, filter: &Filter) -> Result<Document, Failure> {
         let mut begun = Document::new();

@@ -24,6 +24,9 @@ pub struct Call<'a> {
 /// A reply with what it waits for.
 pub type Outcome = Result<(Document, Option<Pending>), Stop>;
 
+const INVALID_OPTIONS: i32 = 72;
+const OPERATION_NOT_SUPPORTED_IN_TRANSACTION: i32 = 263;
+
 /// Entries with which a member's time is brought forward at most, by one command.
 const CATCH_UP: u64 = 10_000;
 
@@ -63,7 +66,7 @@ impl<'a> Call<'a> {
 
     /// The collection that the command's first field names.
     pub fn ns(&self) -> Result<String, Failure> {
-        let wrong = || Failure::bad_value("collection name has invalid type");
+        let wrong = || Failure::new(73, "InvalidNamespace", "collection name has invalid type");
         let collection = self.command.get_str(self.name).map_err(|_| wrong())?;
         if collection.is_empty() || collection.contains('\0') || collection.starts_with('.') {
             return Err(Failure::new(73, "InvalidNamespace", format!("Invalid namespace: '{collection}'")));
@@ -78,7 +81,11 @@ impl<'a> Call<'a> {
     fn only_outside_of_transactions(&self) -> Result<(), Failure> {
         if self.in_transaction() {
             let text = format!("Cannot run '{}' in a multi-document transaction.", self.name);
-            return Err(Failure::new(263, "OperationNotSupportedInTransaction", text));
+            return Err(Failure::new(
+                OPERATION_NOT_SUPPORTED_IN_TRANSACTION,
+                "OperationNotSupportedInTransaction",
+                text,
+            ));
         }
         Ok(())
     }
@@ -145,6 +152,11 @@ impl Engine {
     fn after(&mut self, call: &Call<'_>, outcome: Outcome, log: &mut dyn Log) -> Outcome {
         let Err(Stop::Failed(failure)) = &outcome else { return outcome };
         let Numbered::Transaction { session, number, .. } = &call.numbered else { return outcome };
+        // What is refused before the session is taken leaves its transaction alone: ExecCommandDatabase in
+        // mongo/db/service_entry_point_shard_role.cpp.
+        if [OPERATION_NOT_SUPPORTED_IN_TRANSACTION, INVALID_OPTIONS].contains(&failure.code) {
+            return outcome;
+        }
         if !matches!(call.name, "commitTransaction" | "abortTransaction") {
             self.abort_if_open(session, *number);
             return outcome;

@@ -56,7 +56,7 @@ impl ReadConcern {
                 "majority" => ReadLevel::Majority,
                 "snapshot" => ReadLevel::Snapshot,
                 "linearizable" => ReadLevel::Linearizable,
-                other => return Err(Failure::unparsable(format!("readConcern.level: {other} is unknown"))),
+                other => return Err(Failure::bad_value(format!("readConcern.level: {other} is unknown"))),
             };
         }
         concern.after = match given.get("afterClusterTime") {

@@ -81,6 +81,9 @@ impl Numbered {
             Some(_) => return Err(invalid("autocommit can only be false")),
         };
         let starts = fields::flag(command, "startTransaction")?;
+        if !starts && command.contains_key("startTransaction") {
+            return Err(invalid("Specifying startTransaction=false is not allowed"));
+        }
         match (session, number) {
             (_, None) if in_transaction || starts => Err(invalid("a transaction needs a txnNumber")),
             (_, None) => Ok(Numbered::No),

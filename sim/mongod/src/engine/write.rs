@@ -196,7 +196,10 @@ impl Statements<'_> {
         }
         let part = run(&mut self.writer)?;
         let ops = std::mem::take(&mut self.writer.ops);
-        self.written.0.push((ops, Some((id, part.clone()))));
+        // What has changed nothing leaves no trace, and is run again by a repetition.
+        if !ops.is_empty() {
+            self.written.0.push((ops, Some((id, part.clone()))));
+        }
         Ok(part)
     }
 }

@@ -98,8 +98,7 @@ impl Writer<'_> {
         let found = self.view().find(ns, &update.filter, &Sort::default(), limit)?;
         let mut modified = 0;
         for before in &found {
-            let after = update.change.applied(before, Occasion::Update)?;
-            modified += i32::from(self.replace(ns, before, after)?.is_some());
+            modified += i32::from(self.change(ns, before, &update.change)?.is_some());
         }
         if found.is_empty() && update.upsert {
             let id = self.upsert(ns, &update.filter, &update.change)?.1;
@@ -133,23 +132,21 @@ impl Writer<'_> {
                 self.put(ns, id_of(&before), None)?;
                 None
             }
-            Some(change) => {
-                let after = change.applied(&before, Occasion::Update)?;
-                Some(self.replace(ns, &before, after)?.unwrap_or_else(|| before.clone()))
-            }
+            Some(change) => Some(self.change(ns, &before, change)?.unwrap_or_else(|| before.clone())),
         };
         let shown = if modify.new { after } else { Some(before) };
         Ok(Modified { shown, existed: true, upserted: None })
     }
 
     /// Writes a document that has changed. One that has not is not written, and so conflicts with nothing.
-    fn replace(
+    fn change(
         &mut self,
         ns: &str,
         before: &Document,
-        after: Document,
+        change: &Change,
     ) -> Result<Option<Arc<Document>>, Stop> {
-        if is_same(before, &after) {
+        let after = change.applied(before, Occasion::Update)?;
+        if change.is_idle(before, &after) {
             return Ok(None);
         }
         check(&after)?;
@@ -213,11 +210,6 @@ pub fn ops_of(own: &Overlay) -> Vec<Op> {
 
 fn id_of(document: &Document) -> Key {
     Key(document.get("_id").cloned().unwrap_or(Bson::Null))
-}
-
-/// The same values of the same types in the same order.
-fn is_same(a: &Document, b: &Document) -> bool {
-    a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a == b)
 }
 
 fn check(document: &Document) -> Result<(), Failure> {

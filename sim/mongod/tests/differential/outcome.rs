@@ -6,7 +6,9 @@ use std::fmt;
 
 /// Fields of replies that are of the moment, of the member, or text for people.
 /// What was retried is said for whoever debugs, by MongoDB from 6.0 on.
-const VOLATILE: [&str; 9] = [
+const VOLATILE: [&str; 11] = [
+    "commitQuorum",
+    "note",
     "retriedStmtIds",
     "retriedStmtId",
     "$clusterTime",
@@ -95,6 +97,11 @@ impl Outcome {
         Outcome::reply(reply)
     }
 
+    /// Of a database that was dropped.
+    pub fn dropped() -> Self {
+        Outcome::reply(doc! { "dropped": "it" })
+    }
+
     pub fn error(code: i32, name: &str, labels: &[&str]) -> Self {
         let labels = labels.iter().map(|label| (*label).to_owned()).collect();
         let what = What::Error { code, name: name.into(), labels, details: Document::new() };
@@ -136,6 +143,8 @@ fn settled(reply: &Document) -> Document {
     let mut settled_reply = Document::new();
     for (name, value) in fields {
         let value = match (name.as_str(), value) {
+            // The database's name is another in each run.
+            ("dropped", _) => "it".into(),
             ("ns", Bson::String(ns)) => Bson::String(ns.split_once('.').map_or("", |(_, name)| name).into()),
             ("id", Bson::Int64(id)) if *id != 0 => Bson::String("open".into()),
             ("writeErrors", Bson::Array(errors)) => {

@@ -51,7 +51,7 @@ pub struct World {
     database: Database,
     sessions: BTreeMap<Who, ClientSession>,
     /// Transactions that scripts number by hand.
-    by_hand: BTreeMap<Who, i64>,
+    by_hand: BTreeMap<Who, Vec<i64>>,
     /// What `getMore` goes on with: the last cursor that was left open.
     cursor: i64,
     behind: Option<JoinHandle<Outcome>>,
@@ -95,10 +95,7 @@ impl World {
             Step::In(who, command) => {
                 let (database, command) = (self.addressed(command), self.filled(command));
                 if command.contains_key("startTransaction") {
-                    command
-                        .get_i64("txnNumber")
-                        .into_iter()
-                        .for_each(|number| _ = self.by_hand.insert(*who, number));
+                    self.by_hand.entry(*who).or_default().extend(command.get_i64("txnNumber"));
                 }
                 let reply = database.run_command(command).session(self.session(*who).await).await;
                 self.noted(Outcome::of(reply))
@@ -185,7 +182,8 @@ impl World {
         let admin = self.database.client().database("admin");
         for (who, session) in &mut self.sessions {
             let _ = session.abort_transaction().await;
-            if let Some(number) = self.by_hand.get(who) {
+            // Not all servers end one that another follows.
+            for number in self.by_hand.get(who).into_iter().flatten() {
                 let abort = doc! { "abortTransaction": 1, "txnNumber": *number, "autocommit": false };
                 let _ = admin.run_command(abort).session(&mut *session).await;
             }

@@ -26,8 +26,11 @@ pub enum Kind {
     Real,
 }
 
-/// Both implementations of SecantusDB.
-pub const SECANTUS: &[Kind] = &[Kind::SecantusRs, Kind::SecantusPy];
+/// The Python implementation of SecantusDB, which is more lenient than a mongod.
+pub const SECANTUS_PY: &[Kind] = &[Kind::SecantusPy];
+
+/// The Rust implementation, which follows MongoDB 8.2 closely.
+pub const SECANTUS_RS: &[Kind] = &[Kind::SecantusRs];
 
 /// Those that may speak for a later version than the simulated one does.
 pub const NEWER: &[Kind] = &[Kind::SecantusRs, Kind::SecantusPy, Kind::Real];

@@ -3,7 +3,7 @@
 use crate::case::*;
 use crate::outcome::Outcome;
 use crate::script::Step::In;
-use crate::server::SECANTUS;
+use crate::server::SECANTUS_PY;
 use bson::{Document, doc};
 
 fn increase(id: i32) -> Document {
@@ -54,19 +54,22 @@ pub fn cases() -> Vec<Case> {
             In('a', with(numbered(insert([doc! { "_id": 2 }]), 1), doc! { "stmtId": 6 })),
             In('a', with(numbered(insert([doc! { "_id": 3 }]), 1), doc! { "stmtId": 5 })),
         ])
-        .waive(3, SECANTUS, "MongoDB knows statements by their ids (driver specification, Retryable Writes)", Outcome::end([doc! { "_id": 1 }, doc! { "_id": 2 }])),
+        .waive(3, SECANTUS_PY, "MongoDB knows statements by their ids (driver specification, Retryable Writes)", Outcome::end([doc! { "_id": 1 }, doc! { "_id": 2 }])),
         case("an_older_write_is_too_old", [
             run(insert([doc! { "_id": 1, "n": 0 }])),
             In('a', numbered(increase(1), 5)),
             In('a', numbered(increase(1), 4)),
         ])
-        .waive(2, SECANTUS, "beginOrContinue in mongo/db/transaction/transaction_participant.cpp: TransactionTooOld for every older number", Outcome::error(225, "TransactionTooOld", &[]))
-        .waive(3, SECANTUS, "as above", Outcome::end([doc! { "_id": 1, "n": 1 }])),
+        .waive(2, SECANTUS_PY, "beginOrContinue in mongo/db/transaction/transaction_participant.cpp: TransactionTooOld for every older number", Outcome::error(225, "TransactionTooOld", &[]))
+        .waive(3, SECANTUS_PY, "as above", Outcome::end([doc! { "_id": 1, "n": 1 }])),
         case("a_write_that_found_nothing_may_find_something", [
             In('a', numbered(increase(1), 1)),
             run(insert([doc! { "_id": 1, "n": 0 }])),
             In('a', numbered(increase(1), 1)),
-        ]),
+        ])
+        .waive(2, SECANTUS_PY, "what has written nothing is not in the log that a repetition is answered from", Outcome::reply(doc! { "n": 1, "nModified": 1 }))
+        .waive(3, SECANTUS_PY, "as above", Outcome::end([doc! { "_id": 1, "n": 1 }]))
+,
         case("a_write_that_failed_may_succeed", [
             run(insert([doc! { "_id": 1 }])),
             In('a', numbered(insert([doc! { "_id": 1, "mine": true }]), 1)),
@@ -78,9 +81,9 @@ pub fn cases() -> Vec<Case> {
             In('a', numbered(doc! { "update": "c", "updates": [{ "q": {}, "u": { "$inc": { "n": 1 } }, "multi": true }] }, 1)),
             In('a', numbered(delete(doc! {}), 2)),
         ])
-        .waive(1, SECANTUS, "performSingleUpdateOp in mongo/db/ops/write_ops_exec.cpp", Outcome::write_error("update", 72))
-        .waive(2, SECANTUS, "as above", Outcome::write_error("delete", 72))
-        .waive(3, SECANTUS, "as above", Outcome::end([doc! { "_id": 1, "n": 0 }])),
+        .waive(1, SECANTUS_PY, "performSingleUpdateOp in mongo/db/ops/write_ops_exec.cpp", Outcome::write_error("update", 72))
+        .waive(2, SECANTUS_PY, "as above", Outcome::write_error("delete", 72))
+        .waive(3, SECANTUS_PY, "as above", Outcome::end([doc! { "_id": 1, "n": 0 }])),
         case("a_number_is_of_a_write_or_of_a_transaction", [
             run(insert([doc! { "_id": 1, "n": 0 }])),
             In('a', numbered(increase(1), 1)),
@@ -92,20 +95,20 @@ pub fn cases() -> Vec<Case> {
             In('a', abort(3)),
             In('a', numbered(increase(1), 3)),
         ])
-        .waive(5, SECANTUS, "_beginOrContinueRetryableWrite in mongo/db/transaction/transaction_participant.cpp", Outcome::error(217, "IncompleteTransactionHistory", &[]))
-        .waive(8, SECANTUS, "as above", Outcome::error(217, "IncompleteTransactionHistory", &[]))
-        .waive(9, SECANTUS, "as above", Outcome::end([doc! { "_id": 1, "n": 2 }])),
+        .waive(5, SECANTUS_PY, "_beginOrContinueRetryableWrite in mongo/db/transaction/transaction_participant.cpp", Outcome::error(217, "IncompleteTransactionHistory", &[]))
+        .waive(8, SECANTUS_PY, "as above", Outcome::error(217, "IncompleteTransactionHistory", &[]))
+        .waive(9, SECANTUS_PY, "as above", Outcome::end([doc! { "_id": 1, "n": 2 }])),
         case("a_transaction_can_not_be_begun_twice", [
             run(insert([doc! { "_id": 1, "n": 0 }])),
             In('a', first(increase(1), 1)),
             In('a', first(increase(1), 1)),
         ])
-        .waive(2, SECANTUS, "only shards answer otherwise: _shouldRestartTransactionOnReuseActiveTxnNumber, in the same file", Outcome::error(117, "ConflictingOperationInProgress", &[])),
+        .waive(2, SECANTUS_PY, "only shards answer otherwise: _shouldRestartTransactionOnReuseActiveTxnNumber, in the same file", Outcome::error(117, "ConflictingOperationInProgress", &[])),
         case("a_transaction_can_not_be_begun_under_a_writes_number", [
             run(insert([doc! { "_id": 1, "n": 0 }])),
             In('a', numbered(increase(1), 1)),
             In('a', first(increase(1), 1)),
         ])
-        .waive(2, SECANTUS, "only shards answer otherwise: _shouldRestartTransactionOnReuseActiveTxnNumber, in the same file", Outcome::error(117, "ConflictingOperationInProgress", &[])),
+        .waive(2, SECANTUS_PY, "only shards answer otherwise: _shouldRestartTransactionOnReuseActiveTxnNumber, in the same file", Outcome::error(117, "ConflictingOperationInProgress", &[])),
     ]
 }

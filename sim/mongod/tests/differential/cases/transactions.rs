@@ -3,7 +3,7 @@
 use crate::case::*;
 use crate::outcome::Outcome;
 use crate::script::Step::{self, Abort, Begin, Behind, Commit, In, Join};
-use crate::server::SECANTUS;
+use crate::server::SECANTUS_PY;
 use bson::{Document, doc};
 
 fn increase(id: i32) -> Document {
@@ -327,7 +327,7 @@ fn errors() -> Vec<Case> {
         )
         .waive(
             2,
-            SECANTUS,
+            SECANTUS_PY,
             "nothing comes after an error in a transaction: handleError in mongo/db/ops/write_ops_exec.cpp",
             Outcome::reply(doc! { "n": 0, "writeErrors": [duplicate(0, 1)] }),
         ),
@@ -376,7 +376,7 @@ fn by_hand() -> Vec<Case> {
             In('a', commit(2)),
             In('a', next(increase(1), 2)),
         ])
-        .waive(8, SECANTUS, "an abort is labelled as a commit is: mongo/db/error_labels.cpp", Outcome::error(251, "NoSuchTransaction", &["TransientTransactionError"])),
+        .waive(8, SECANTUS_PY, "an abort is labelled as a commit is: mongo/db/error_labels.cpp", Outcome::error(251, "NoSuchTransaction", &["TransientTransactionError"])),
         case("transactions_that_nobody_has_begun", [
             two(),
             In('a', next(increase(1), 1)),
@@ -387,7 +387,7 @@ fn by_hand() -> Vec<Case> {
             In('b', next(find(doc! {}), 5)),
             In('b', commit(5)),
         ])
-        .waive(3, SECANTUS, "an abort is labelled as a commit is: mongo/db/error_labels.cpp", Outcome::error(251, "NoSuchTransaction", &["TransientTransactionError"])),
+        .waive(3, SECANTUS_PY, "an abort is labelled as a commit is: mongo/db/error_labels.cpp", Outcome::error(251, "NoSuchTransaction", &["TransientTransactionError"])),
         case("an_older_number_is_too_old", [
             two(),
             In('a', first(increase(1), 5)),
@@ -397,10 +397,10 @@ fn by_hand() -> Vec<Case> {
             In('a', numbered(increase(2), 4)),
             In('a', commit(5)),
         ])
-        .waive(2, SECANTUS, "beginOrContinue in mongo/db/transaction/transaction_participant.cpp: TransactionTooOld for every older number", Outcome::error(225, "TransactionTooOld", &[]))
-        .waive(4, SECANTUS, "beginOrContinue in mongo/db/transaction/transaction_participant.cpp: TransactionTooOld for every older number", Outcome::error(225, "TransactionTooOld", &[]))
-        .waive(5, SECANTUS, "beginOrContinue in mongo/db/transaction/transaction_participant.cpp: TransactionTooOld for every older number", Outcome::error(225, "TransactionTooOld", &[]))
-        .waive(7, SECANTUS, "as above", Outcome::end([doc! { "_id": 1, "n": 1 }, doc! { "_id": 2, "n": 0 }])),
+        .waive(2, SECANTUS_PY, "beginOrContinue in mongo/db/transaction/transaction_participant.cpp: TransactionTooOld for every older number", Outcome::error(225, "TransactionTooOld", &[]))
+        .waive(4, SECANTUS_PY, "beginOrContinue in mongo/db/transaction/transaction_participant.cpp: TransactionTooOld for every older number", Outcome::error(225, "TransactionTooOld", &[]))
+        .waive(5, SECANTUS_PY, "beginOrContinue in mongo/db/transaction/transaction_participant.cpp: TransactionTooOld for every older number", Outcome::error(225, "TransactionTooOld", &[]))
+        .waive(7, SECANTUS_PY, "as above", Outcome::end([doc! { "_id": 1, "n": 1 }, doc! { "_id": 2, "n": 0 }])),
         case("a_newer_number_ends_what_is_open", [
             two(),
             In('a', first(increase(1), 1)),
@@ -412,8 +412,8 @@ fn by_hand() -> Vec<Case> {
             run(increase(1)),
             In('a', commit(3)),
         ])
-        .waive(4, SECANTUS, "beginOrContinue in mongo/db/transaction/transaction_participant.cpp: TransactionTooOld for every older number", Outcome::error(225, "TransactionTooOld", &[]))
-        .waive(8, SECANTUS, "beginOrContinue in mongo/db/transaction/transaction_participant.cpp: TransactionTooOld for every older number", Outcome::error(225, "TransactionTooOld", &[])),
+        .waive(4, SECANTUS_PY, "beginOrContinue in mongo/db/transaction/transaction_participant.cpp: TransactionTooOld for every older number", Outcome::error(225, "TransactionTooOld", &[]))
+        .waive(8, SECANTUS_PY, "beginOrContinue in mongo/db/transaction/transaction_participant.cpp: TransactionTooOld for every older number", Outcome::error(225, "TransactionTooOld", &[])),
         case("concerns_within_a_transaction", [
             two(),
             In('a', first(with(increase(1), doc! { "writeConcern": { "w": "majority" } }), 1)),
@@ -421,7 +421,7 @@ fn by_hand() -> Vec<Case> {
             In('a', next(with(find(doc! {}), doc! { "readConcern": { "level": "local" } }), 2)),
             In('a', with(next(find(doc! {}), 3), doc! { "startTransaction": true, "readConcern": { "level": "linearizable" } })),
         ])
-        .waive(4, SECANTUS, "transactions support local, majority and snapshot (manual, Transactions and Read Concern)", Outcome::error(72, "InvalidOptions", &[])),
+        .waive(4, SECANTUS_PY, "transactions support local, majority and snapshot (manual, Transactions and Read Concern)", Outcome::error(72, "InvalidOptions", &[])),
         case("words_of_a_transaction_that_make_no_sense", [
             two(),
             In('a', with(find(doc! {}), doc! { "autocommit": false })),
@@ -433,12 +433,14 @@ fn by_hand() -> Vec<Case> {
             In('a', doc! { "abortTransaction": 1 }),
             In('a', first(doc! { "drop": "c" }, 9)),
         ])
-        .waive(1, SECANTUS, "initializeOperationSessionInfo in mongo/db/initialize_operation_session_info.cpp", Outcome::error(72, "InvalidOptions", &[]))
-        .waive(2, SECANTUS, "as above", Outcome::error(72, "InvalidOptions", &[]))
-        .waive(3, SECANTUS, "as above", Outcome::error(72, "InvalidOptions", &[]))
-        .waive(4, SECANTUS, "as above", Outcome::error(72, "InvalidOptions", &[]))
-        .waive(6, SECANTUS, "mongo/db/commands/txn_cmds.cpp", Outcome::error(125, "CommandFailed", &[]))
-        .waive(7, SECANTUS, "as above", Outcome::error(125, "CommandFailed", &[]))
-        .waive(9, SECANTUS, "as above", Outcome::end([doc! { "_id": 1, "n": 0 }, doc! { "_id": 2, "n": 0 }])),
+        .waive(1, SECANTUS_PY, "initializeOperationSessionInfo in mongo/db/initialize_operation_session_info.cpp", Outcome::error(72, "InvalidOptions", &[]))
+        .waive(2, SECANTUS_PY, "as above", Outcome::error(72, "InvalidOptions", &[]))
+        .waive(3, SECANTUS_PY, "as above", Outcome::error(72, "InvalidOptions", &[]))
+        .waive(4, SECANTUS_PY, "as above", Outcome::error(72, "InvalidOptions", &[]))
+        .waive(6, SECANTUS_PY, "mongo/db/commands/txn_cmds.cpp", Outcome::error(125, "CommandFailed", &[]))
+        .waive(7, SECANTUS_PY, "as above", Outcome::error(125, "CommandFailed", &[]))
+        .waive(9, SECANTUS_PY, "as above", Outcome::end([doc! { "_id": 1, "n": 0 }, doc! { "_id": 2, "n": 0 }]))
+        .waive(5, SECANTUS_PY, "mongo/db/initialize_operation_session_info.cpp", Outcome::error(72, "InvalidOptions", &[]))
+,
     ]
 }

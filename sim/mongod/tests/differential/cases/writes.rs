@@ -3,7 +3,7 @@
 use crate::case::*;
 use crate::outcome::Outcome;
 use crate::script::Step;
-use crate::server::SECANTUS;
+use crate::server::SECANTUS_PY;
 use bson::{Bson, doc};
 
 pub fn cases() -> Vec<Case> {
@@ -64,10 +64,10 @@ pub fn cases() -> Vec<Case> {
                 run(insert([doc! { "_id": { "b": 2, "a": 1 } }])),
             ],
         )
-        .waive(0, SECANTUS, "arrays are no ids (manual, Documents)", Outcome::write_error("insert", 53))
+        .waive(0, SECANTUS_PY, "arrays are no ids (manual, Documents)", Outcome::write_error("insert", 53))
         .waive(
             4,
-            SECANTUS,
+            SECANTUS_PY,
             "as above",
             Outcome::end([
                 doc! { "_id": null },
@@ -92,8 +92,8 @@ pub fn cases() -> Vec<Case> {
                 run(doc! { "delete": "c", "deletes": [] }),
             ],
         )
-        .waive(1, SECANTUS, "code 16 has a name", Outcome::error(16, "InvalidLength", &[]))
-        .waive(2, SECANTUS, "as above", Outcome::error(16, "InvalidLength", &[])),
+        .waive(1, SECANTUS_PY, "code 16 has a name", Outcome::error(16, "InvalidLength", &[]))
+        .waive(2, SECANTUS_PY, "as above", Outcome::error(16, "InvalidLength", &[])),
         case(
             "fields_that_are_missing_or_unknown",
             [
@@ -109,20 +109,20 @@ pub fn cases() -> Vec<Case> {
         )
         .waive(
             0,
-            SECANTUS,
+            SECANTUS_PY,
             "a required field is missing, which is told before what it holds",
             Outcome::error(40414, "IDLFailedToParse", &[]),
         )
-        .waive(1, SECANTUS, "unknown fields are refused", Outcome::error(40415, "IDLUnknownField", &[]))
-        .waive(2, SECANTUS, "required fields are required", Outcome::error(40414, "IDLFailedToParse", &[]))
-        .waive(3, SECANTUS, "code 40415 has a name", Outcome::error(40415, "IDLUnknownField", &[]))
-        .waive(4, SECANTUS, "required fields are required", Outcome::error(40414, "IDLFailedToParse", &[]))
-        .waive(5, SECANTUS, "as above", Outcome::error(40414, "IDLFailedToParse", &[]))
+        .waive(1, SECANTUS_PY, "unknown fields are refused", Outcome::error(40415, "IDLUnknownField", &[]))
+        .waive(2, SECANTUS_PY, "required fields are required", Outcome::error(40414, "IDLFailedToParse", &[]))
+        .waive(3, SECANTUS_PY, "code 40415 has a name", Outcome::error(40415, "IDLUnknownField", &[]))
+        .waive(4, SECANTUS_PY, "required fields are required", Outcome::error(40414, "IDLFailedToParse", &[]))
+        .waive(5, SECANTUS_PY, "as above", Outcome::error(40414, "IDLFailedToParse", &[]))
         .waive(
             7,
-            SECANTUS,
+            SECANTUS_PY,
             "no internal error, but one of the caller's",
-            Outcome::error(2, "BadValue", &[]),
+            Outcome::error(73, "InvalidNamespace", &[]),
         ),
         case(
             "commands_that_are_unknown",
