@@ -24,8 +24,10 @@ pub struct Call<'a> {
 /// A reply with what it waits for.
 pub type Outcome = Result<(Document, Option<Pending>), Stop>;
 
-const INVALID_OPTIONS: i32 = 72;
 const OPERATION_NOT_SUPPORTED_IN_TRANSACTION: i32 = 263;
+/// What is found before the session is taken, so that its transaction is left alone: InvalidOptions, fields that are
+/// missing or unknown. `ExecCommandDatabase` in mongo/db/service_entry_point_shard_role.cpp.
+const BEFORE_THE_SESSION: [i32; 4] = [72, OPERATION_NOT_SUPPORTED_IN_TRANSACTION, 40414, 40415];
 
 /// Entries with which a member's time is brought forward at most, by one command.
 const CATCH_UP: u64 = 10_000;
@@ -152,9 +154,7 @@ impl Engine {
     fn after(&mut self, call: &Call<'_>, outcome: Outcome, log: &mut dyn Log) -> Outcome {
         let Err(Stop::Failed(failure)) = &outcome else { return outcome };
         let Numbered::Transaction { session, number, .. } = &call.numbered else { return outcome };
-        // What is refused before the session is taken leaves its transaction alone: ExecCommandDatabase in
-        // mongo/db/service_entry_point_shard_role.cpp.
-        if [OPERATION_NOT_SUPPORTED_IN_TRANSACTION, INVALID_OPTIONS].contains(&failure.code) {
+        if BEFORE_THE_SESSION.contains(&failure.code) {
             return outcome;
         }
         if !matches!(call.name, "commitTransaction" | "abortTransaction") {

@@ -128,3 +128,22 @@ pub fn duplicate(index: i32, id: i32) -> Document {
     let (pattern, value) = (doc! { "_id": 1 }, doc! { "_id": id });
     doc! { "index": index, "code": 11000, "keyPattern": pattern, "keyValue": value }
 }
+
+/// Where MongoDB says what numbers of sessions are worth.
+pub const PARTICIPANT: &str = "mongo/db/transaction/transaction_participant.cpp";
+pub const SESSION_INFO: &str = "mongo/db/initialize_operation_session_info.cpp";
+
+/// Where MongoDB says that a command that is not for transactions fails, but does not abort the one it is sent in.
+pub const COMMANDS_NOT_ALLOWED: &str = "jstests/core/txns/commands_not_allowed_in_txn.js";
+
+pub fn too_old() -> Outcome {
+    Outcome::error(225, "TransactionTooOld", &[])
+}
+
+pub fn unknown() -> Outcome {
+    Outcome::error(251, "NoSuchTransaction", &["TransientTransactionError"])
+}
+
+pub fn invalid() -> Outcome {
+    Outcome::error(72, "InvalidOptions", &[])
+}

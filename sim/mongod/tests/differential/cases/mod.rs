@@ -1,5 +1,7 @@
 //! The scripted cases, by what they are about.
 
+mod by_hand;
+mod conflicts;
 mod indexes;
 mod modifies;
 mod reads;
@@ -18,6 +20,8 @@ pub fn all() -> Vec<Case> {
         reads::cases(),
         indexes::cases(),
         transactions::cases(),
+        conflicts::cases(),
+        by_hand::cases(),
         retries::cases(),
     ]
     .concat()

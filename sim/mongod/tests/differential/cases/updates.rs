@@ -10,7 +10,10 @@ pub fn cases() -> Vec<Case> {
         case("fields_are_set_and_taken_away", [
             run(insert([doc! { "_id": 1, "a": 1, "b": { "x": 1 } }])),
             run(update(doc! { "_id": 1 }, doc! { "$set": { "a": 2_i64, "b.x": 2, "b.y": 3 } })),
-            run(update(doc! { "_id": 1 }, doc! { "$set": { "c": null, "d": [1, 2] }, "$unset": { "a": 1, "gone": 1 } })),
+            run(update(
+                doc! { "_id": 1 },
+                doc! { "$set": { "c": null, "d": [1, 2] }, "$unset": { "a": 1, "gone": 1 } },
+            )),
             run(update(doc! { "_id": 1 }, doc! { "$unset": { "b.x": "", "b.q.r": "" } })),
             run(find(doc! {})),
             run(update(doc! { "_id": 1 }, doc! { "$set": { "e.f.g": 1 } })),
@@ -57,8 +60,12 @@ pub fn cases() -> Vec<Case> {
             run(update(doc! { "_id": 1 }, doc! { "_id": 1, "a": 1 })),
             run(update(doc! { "_id": 1 }, doc! { "$set": {} })),
         ])
-        .waive(3, SECANTUS_PY, "mongo/db/update/object_replacement_executor.cpp compares a replacement as it came", Outcome::reply(doc! { "n": 1, "nModified": 1 }))
-,
+        .waive(
+            3,
+            SECANTUS_PY,
+            "object_replacement_executor.cpp compares it as it came",
+            Outcome::reply(doc! { "n": 1, "nModified": 1 }),
+        ),
         case("an_upsert_begins_with_what_the_filter_says", [
             run(upsert(doc! { "_id": 1, "a": 2 }, doc! { "$setOnInsert": { "b": 3 }, "$inc": { "n": 1 } })),
             run(upsert(doc! { "_id": 1 }, doc! { "$setOnInsert": { "b": 9 }, "$inc": { "n": 1 } })),
@@ -107,6 +114,11 @@ pub fn cases() -> Vec<Case> {
             run(update(doc! { "$frobnicate": 1 }, doc! { "$set": { "b": 1 } })),
             run(doc! { "update": "c", "updates": [{ "q": {}, "u": 7 }] }),
         ])
-        .waive(9, SECANTUS_PY, "no internal error, but one of the caller's", Outcome::write_error("update", 9)),
+        .waive(
+            9,
+            SECANTUS_PY,
+            "no internal error, but one of the caller's",
+            Outcome::write_error("update", 9),
+        ),
     ]
 }
