@@ -5,13 +5,16 @@ use crate::case::*;
 use crate::script::{Step, Who, World};
 use crate::server::{Server, database_name};
 use bson::{Bson, Document, doc};
+use gadwall_sim_mongod::engine::Faulty;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestRunner};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Sequences a run, unless `PROPTEST_CASES` says how many. Each takes some hundred round trips.
 const CASES: u32 = 60;
 const STEPS: usize = 40;
+const SEQUENCES_TO_FIND_A_LIE: usize = 300;
 /// Found again with the next run, whatever else it tries.
 const SEEDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/differential.txt");
 
@@ -199,6 +202,32 @@ async fn difference(simulated: &Server, other: &Server, steps: &[Step]) -> Optio
     let at_the_end =
         || (mine != other).then(|| format!("in the end\n    simulated: {mine}\n    other:     {other}"));
     difference.or_else(at_the_end)
+}
+
+/// The same sequences in each run, until one finds the lie.
+async fn finds(lie: Faulty, other: &Server) -> bool {
+    let (lying, mut runner) = (Server::simulated(lie).await, TestRunner::deterministic());
+    let acts = prop::collection::vec(act(), 1..STEPS);
+    for _ in 0..SEQUENCES_TO_FIND_A_LIE {
+        let acts = acts.new_tree(&mut runner).expect("nothing is filtered").current();
+        if difference(&lying, other, &script(&acts)).await.is_some() {
+            return true;
+        }
+    }
+    false
+}
+
+#[tokio::test]
+async fn lies_are_found_by_random_commands_too() {
+    let other = Server::other().await;
+    let (mut unlabelled, mut doubles, mut sees, mut overwrites) = <[Faulty; 4]>::default().into();
+    unlabelled.no_transient_label = true;
+    doubles.unique_not_enforced = true;
+    sees.no_snapshot = true;
+    overwrites.no_conflict_with_the_past = true;
+    for lie in [unlabelled, doubles, sees, overwrites] {
+        assert!(finds(lie, &other).await, "{lie:?}");
+    }
 }
 
 #[test]
