@@ -177,12 +177,14 @@ fn check_path(path: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Part by part, "and fields with numeric names in numeric order".
+/// Part by part, "and fields with numeric names in numeric order", which come first here.
 fn by_name(a: &str, b: &str) -> Ordering {
     let number = |part: &str| part.parse::<u64>().ok();
     let parts = a.split('.').zip(b.split('.')).map(|(a, b)| match (number(a), number(b)) {
-        (Some(a), Some(b)) => a.cmp(&b),
-        _ => a.cmp(b),
+        (Some(n), Some(m)) => n.cmp(&m).then_with(|| a.cmp(b)),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        (None, None) => a.cmp(b),
     });
     { parts }.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
 }
@@ -288,6 +290,14 @@ mod tests {
             "_id": 1, "c": 3_i64, "e": 5, "f": 6, "h": 1, "a": 1, "d": 1, "g": 5, "n": { "x": 2 },
         };
         assert_eq!(after(of, by).unwrap(), expected);
+    }
+
+    #[test]
+    fn fields_are_made_in_one_order() {
+        let by = doc! { "$set": { "9a": 1, "b.z": 1, "10": 1 }, "$inc": { "9": 1, "b.a": 1, "1a": 1 } };
+        let made = after(doc! { "_id": 1 }, by).unwrap();
+        assert_eq!(made.keys().collect::<Vec<_>>(), ["_id", "9", "10", "1a", "9a", "b"]);
+        assert_eq!(made.get_document("b").unwrap().keys().collect::<Vec<_>>(), ["a", "z"]);
     }
 
     #[test]
