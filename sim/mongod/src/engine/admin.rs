@@ -111,9 +111,14 @@ impl Engine {
             "drop" => {
                 fields::only(call.command, &[])?;
                 let ns = call.ns()?;
-                let ops =
-                    if self.store.exists(&ns, at) { vec![Op::Drop { ns: ns.clone() }] } else { Vec::new() };
-                (ops, doc! { "ns": ns })
+                match self.store.collection(&ns).filter(|collection| collection.exists(at)) {
+                    Some(collection) => {
+                        let indexes = 1 + collection.indexes(at).count() as i32;
+                        (vec![Op::Drop { ns: ns.clone() }], doc! { "nIndexesWas": indexes, "ns": ns })
+                    }
+                    // Since MongoDB 7.0, no error.
+                    None => (Vec::new(), Document::new()),
+                }
             }
             _ => {
                 fields::only(call.command, &[])?;
@@ -171,32 +176,68 @@ impl Engine {
         let ns = call.ns()?;
         let collection = self.store.collection(&ns);
         let before = 1 + collection.map_or(0, |collection| collection.indexes(at).count());
-        let mut ops = Vec::new();
-        for given in fields::documents(call.command, "indexes")? {
-            fields::only_in(given, "createIndexes.indexes", &["key", "name", "sparse", "v"])?;
-            let (name, key) = (fields::text(given, "name")?, fields::document(given, "key")?);
-            let key = key.ok_or_else(|| Failure::unparsable("an index needs a key"))?;
-            let mut spec = doc! { "v": 2, "key": key.clone(), "name": name };
-            if fields::flag(given, "sparse")? {
-                spec.insert("sparse", true);
-            }
-            match collection.and_then(|collection| collection.index(name, at)) {
-                Some(known) if *known == spec => {}
-                Some(_) => {
-                    let text = format!("An existing index has the same name as the requested index: {name}");
-                    return Err(Failure::new(86, "IndexKeySpecsConflict", text));
-                }
-                None => ops.push(Op::Index { ns: ns.clone(), spec }),
+        let given = fields::documents(call.command, "indexes")?;
+        if given.is_empty() {
+            return Err(Failure::bad_value("Must specify at least one index to create"));
+        }
+        let mut specs: Vec<Document> = Vec::new();
+        for given in given {
+            let spec = index_of(given)?;
+            let known = collection.into_iter().flat_map(|collection| collection.indexes(at));
+            if is_new(&spec, known.chain(&specs))? {
+                specs.push(spec);
             }
         }
+        let ops: Vec<Op> = specs.into_iter().map(|spec| Op::Index { ns: ns.clone(), spec }).collect();
         let after = before + ops.len();
         let automatically = !self.store.exists(&ns, at);
-        let reply = doc! {
-            "numIndexesBefore": before as i32, "numIndexesAfter": after as i32,
-            "createdCollectionAutomatically": automatically,
-        };
+        let mut reply = doc! { "numIndexesBefore": before as i32, "numIndexesAfter": after as i32 };
+        if ops.is_empty() {
+            reply.insert("note", "all indexes already exist");
+        } else {
+            reply.insert("createdCollectionAutomatically", automatically);
+        }
         Ok((ops, reply))
     }
+}
+
+fn index_of(given: &Document) -> Result<Document, Failure> {
+    if let Some(field) = given.keys().find(|field| !["key", "name", "sparse", "v"].contains(&field.as_str()))
+    {
+        let text = format!("The field '{field}' is not valid for an index specification");
+        return Err(Failure::new(197, "InvalidIndexSpecificationOption", text));
+    }
+    let required = |field: &str| {
+        let text = format!("The '{field}' field is a required property of an index specification");
+        if given.contains_key(field) { Ok(()) } else { Err(Failure::unparsable(text)) }
+    };
+    required("key")?;
+    required("name")?;
+    let mut spec = doc! { "v": 2, "key": given.get("key").cloned(), "name": fields::text(given, "name")? };
+    fields::document(given, "key")?;
+    if fields::flag(given, "sparse")? {
+        spec.insert("sparse", true);
+    }
+    Ok(spec)
+}
+
+/// Whether there is no such index yet; fails if there is one that excludes it.
+fn is_new<'a>(spec: &Document, known: impl Iterator<Item = &'a Document>) -> Result<bool, Failure> {
+    for known in known {
+        if known == spec {
+            return Ok(false);
+        }
+        if known.get("name") == spec.get("name") {
+            let text = format!("An existing index has the same name as the requested index: {spec}");
+            return Err(Failure::new(86, "IndexKeySpecsConflict", text));
+        }
+        let same = |field| known.get(field) == spec.get(field);
+        if same("key") && same("sparse") {
+            let text = format!("Index already exists with a different name: {known}");
+            return Err(Failure::new(85, "IndexOptionsConflict", text));
+        }
+    }
+    Ok(true)
 }
 
 /// The defaults are those of mongo/db/repl/repl_set_commands.cpp, `CmdReplSetStepDown`.

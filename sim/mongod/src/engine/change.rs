@@ -44,7 +44,11 @@ impl Change {
         };
         if !change.keys().next().is_some_and(|key| key.starts_with('$')) {
             return match change.keys().find(|key| key.starts_with('$')) {
-                Some(key) => Err(Failure::unparsable(format!("{key} is not valid in a replacement"))),
+                Some(key) => {
+                    let text =
+                        format!("The dollar ($) prefixed field '{key}' is not allowed in a replacement");
+                    Err(Failure::new(52, "DollarPrefixedFieldName", text))
+                }
                 None => Ok(Change::Replace(change.clone())),
             };
         }
@@ -64,6 +68,9 @@ impl Change {
                 steps.push(Step { how, path: path.clone(), value: literal(value)? });
             }
         }
+        // "MongoDB processes update operators with string-based names in lexicographic order": new fields are added in
+        // it. <https://www.mongodb.com/docs/manual/reference/operator/update/#behavior>
+        steps.sort_by(|a, b| by_name(&a.path, &b.path));
         Ok(Change::Modify(steps))
     }
 
@@ -89,6 +96,16 @@ impl Change {
             return Err(Failure::new(66, "ImmutableField", text));
         }
         Ok(after)
+    }
+
+    /// Whether it leaves a document as it is, so that nothing is written. A replacement without an `_id` is no such
+    /// thing: `applyReplacementUpdate` in mongo/db/update/object_replacement_executor.cpp compares it as it came.
+    pub fn is_idle(&self, before: &Document, after: &Document) -> bool {
+        let comes_whole = match self {
+            Change::Replace(document) => document.contains_key("_id"),
+            Change::Modify(_) => true,
+        };
+        comes_whole && before.len() == after.len() && before.iter().zip(after.iter()).all(|(a, b)| a == b)
     }
 
     /// The document that an upsert makes when nothing matches, maybe without an `_id` still.
@@ -158,6 +175,18 @@ fn check_path(path: &str) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Part by part, "and fields with numeric names in numeric order", which come first here.
+fn by_name(a: &str, b: &str) -> Ordering {
+    let number = |part: &str| part.parse::<u64>().ok();
+    let parts = a.split('.').zip(b.split('.')).map(|(a, b)| match (number(a), number(b)) {
+        (Some(n), Some(m)) => n.cmp(&m).then_with(|| a.cmp(b)),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        (None, None) => a.cmp(b),
+    });
+    { parts }.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
 }
 
 fn overlap(a: &str, b: &str) -> bool {
@@ -258,9 +287,17 @@ mod tests {
         };
         let of = doc! { "_id": 1, "b": 1, "c": 1, "e": 4, "f": 6, "h": 2 };
         let expected = doc! {
-            "_id": 1, "c": 3_i64, "e": 5, "f": 6, "h": 1, "a": 1, "n": { "x": 2 }, "d": 1, "g": 5,
+            "_id": 1, "c": 3_i64, "e": 5, "f": 6, "h": 1, "a": 1, "d": 1, "g": 5, "n": { "x": 2 },
         };
         assert_eq!(after(of, by).unwrap(), expected);
+    }
+
+    #[test]
+    fn fields_are_made_in_one_order() {
+        let by = doc! { "$set": { "9a": 1, "b.z": 1, "10": 1 }, "$inc": { "9": 1, "b.a": 1, "1a": 1 } };
+        let made = after(doc! { "_id": 1 }, by).unwrap();
+        assert_eq!(made.keys().collect::<Vec<_>>(), ["_id", "9", "10", "1a", "9a", "b"]);
+        assert_eq!(made.get_document("b").unwrap().keys().collect::<Vec<_>>(), ["a", "z"]);
     }
 
     #[test]

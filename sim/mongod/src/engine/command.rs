@@ -24,6 +24,11 @@ pub struct Call<'a> {
 /// A reply with what it waits for.
 pub type Outcome = Result<(Document, Option<Pending>), Stop>;
 
+const OPERATION_NOT_SUPPORTED_IN_TRANSACTION: i32 = 263;
+/// What is found before the session is taken, so that its transaction is left alone: InvalidOptions, fields that are
+/// missing or unknown. `ExecCommandDatabase` in mongo/db/service_entry_point_shard_role.cpp.
+const BEFORE_THE_SESSION: [i32; 4] = [72, OPERATION_NOT_SUPPORTED_IN_TRANSACTION, 40414, 40415];
+
 /// Entries with which a member's time is brought forward at most, by one command.
 const CATCH_UP: u64 = 10_000;
 
@@ -38,7 +43,13 @@ pub fn run(engine: &mut Engine, command: &Document, log: &mut dyn Log, now_ms: i
         Err(Stop::Failed(failure)) => (failure.reply(), None),
     };
     engine.stamp(command, &mut reply, log);
-    Turn::Done(Box::new(Answer { reply, wait, labelled: Labelled::of(command), forced_labels: None }))
+    Turn::Done(Box::new(Answer {
+        reply,
+        wait,
+        labelled: Labelled::of(command),
+        forced_labels: None,
+        faulty: engine.faulty,
+    }))
 }
 
 impl<'a> Call<'a> {
@@ -57,7 +68,8 @@ impl<'a> Call<'a> {
 
     /// The collection that the command's first field names.
     pub fn ns(&self) -> Result<String, Failure> {
-        let collection = fields::text(self.command, self.name)?;
+        let wrong = || Failure::new(73, "InvalidNamespace", "collection name has invalid type");
+        let collection = self.command.get_str(self.name).map_err(|_| wrong())?;
         if collection.is_empty() || collection.contains('\0') || collection.starts_with('.') {
             return Err(Failure::new(73, "InvalidNamespace", format!("Invalid namespace: '{collection}'")));
         }
@@ -71,7 +83,11 @@ impl<'a> Call<'a> {
     fn only_outside_of_transactions(&self) -> Result<(), Failure> {
         if self.in_transaction() {
             let text = format!("Cannot run '{}' in a multi-document transaction.", self.name);
-            return Err(Failure::new(263, "OperationNotSupportedInTransaction", text));
+            return Err(Failure::new(
+                OPERATION_NOT_SUPPORTED_IN_TRANSACTION,
+                "OperationNotSupportedInTransaction",
+                text,
+            ));
         }
         Ok(())
     }
@@ -138,6 +154,9 @@ impl Engine {
     fn after(&mut self, call: &Call<'_>, outcome: Outcome, log: &mut dyn Log) -> Outcome {
         let Err(Stop::Failed(failure)) = &outcome else { return outcome };
         let Numbered::Transaction { session, number, .. } = &call.numbered else { return outcome };
+        if BEFORE_THE_SESSION.contains(&failure.code) {
+            return outcome;
+        }
         if !matches!(call.name, "commitTransaction" | "abortTransaction") {
             self.abort_if_open(session, *number);
             return outcome;

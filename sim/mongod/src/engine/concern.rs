@@ -2,6 +2,7 @@
 
 use super::failpoint::Fault;
 use super::failure::{Failure, Labelled, labels};
+use super::faulty::Faulty;
 use super::{Answer, fields};
 use crate::log::{Refusal, Wait};
 use crate::oplog::OpTime;
@@ -108,7 +109,7 @@ impl Unsettled {
             Unsettled::Refused(refusal) => refusal.into(),
             Unsettled::TimedOut => {
                 let details = vec![("errInfo", doc! { "wtimeout": true }.into())];
-                let failure = Failure::new(64, "WriteConcernTimeout", "waiting for replication timed out");
+                let failure = Failure::new(64, "WriteConcernFailed", "waiting for replication timed out");
                 Failure { details, ..failure }
             }
         }
@@ -118,7 +119,13 @@ impl Unsettled {
 impl Answer {
     /// A reply that is given in place of running the command.
     pub fn refused(reply: Document, command: &Document) -> Self {
-        Answer { reply, wait: None, labelled: Labelled::of(command), forced_labels: None }
+        Answer {
+            reply,
+            wait: None,
+            labelled: Labelled::of(command),
+            forced_labels: None,
+            faulty: Faulty::default(),
+        }
     }
 
     /// The reply to a command that was blocked for too long.
@@ -137,18 +144,20 @@ impl Answer {
 
     /// The reply, after what it waited for has been settled.
     pub fn finish(self, settled: Result<(), Unsettled>) -> Document {
-        let Answer { mut reply, wait, labelled, forced_labels } = self;
+        let Answer { mut reply, wait, labelled, forced_labels, faulty } = self;
         if let Err(unsettled) = settled {
             let failure = unsettled.failure();
             match wait.map(|pending| pending.purpose) {
                 Some(Purpose::Read) => reply = failure.reply(),
+                _ if faulty.no_write_concern_error => {}
                 _ => _ = reply.insert("writeConcernError", failure.write_concern_error()),
             }
         }
         let code = reply.get_i32("code").ok().filter(|_| reply.get_f64("ok").is_ok_and(|ok| ok == 0.0));
         let concern = reply.get_document("writeConcernError").and_then(|error| error.get_i32("code")).ok();
         let added = || labels(labelled, code, concern).into_iter().map(str::to_owned).collect();
-        let labels: Vec<String> = forced_labels.unwrap_or_else(added);
+        let mut labels: Vec<String> = forced_labels.unwrap_or_else(added);
+        faulty.garble(&mut reply, &mut labels);
         if !labels.is_empty() {
             reply.insert("errorLabels", labels);
         }

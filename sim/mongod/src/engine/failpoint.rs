@@ -44,7 +44,7 @@ impl FailPoint {
         let name = fields::text(command, "configureFailPoint")?;
         if name != "failCommand" {
             return Err(Failure::new(
-                238,
+                266,
                 "FailPointSetFailed",
                 format!("fail point {name} is not simulated"),
             ));
@@ -137,20 +137,29 @@ impl Fault {
 
 fn name_of(code: i32) -> &'static str {
     match code {
+        2 => "BadValue",
         6 => "HostUnreachable",
+        7 => "HostNotFound",
         11 => "UserNotFound",
         24 => "LockTimeout",
         43 => "CursorNotFound",
         50 => "MaxTimeMSExpired",
-        64 => "WriteConcernTimeout",
+        64 => "WriteConcernFailed",
         89 => "NetworkTimeout",
         91 => "ShutdownInProgress",
+        100 => "UnsatisfiableWriteConcern",
         112 => "WriteConflict",
+        134 => "ReadConcernMajorityNotAvailableYet",
         189 => "PrimarySteppedDown",
+        239 => "SnapshotTooOld",
+        246 => "SnapshotUnavailable",
         251 => "NoSuchTransaction",
         262 => "ExceededTimeLimit",
+        267 => "PreparedTransactionInProgress",
+        9001 => "SocketException",
         10107 => "NotWritablePrimary",
         11600 => "InterruptedAtShutdown",
+        11601 => "Interrupted",
         11602 => "InterruptedDueToReplStateChange",
         13435 => "NotPrimaryNoSecondaryOk",
         13436 => "NotPrimaryOrSecondary",

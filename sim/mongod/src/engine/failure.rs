@@ -43,6 +43,8 @@ impl From<Refusal> for Stop {
 // Codes: <https://github.com/mongodb/mongo/blob/v7.0/src/mongo/base/error_codes.yml>
 pub const INTERRUPTED_CODES: [i32; 12] = [6, 7, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435];
 pub const NOT_PRIMARY_OR_SECONDARY: i32 = 13436;
+/// LockTimeout, SnapshotTooOld, SnapshotUnavailable, StaleChunkHistory, PreparedTransactionInProgress.
+const TRANSIENT_CODES: [i32; 5] = [24, 239, 246, 250, 267];
 pub const WRITE_CONFLICT: i32 = 112;
 pub const NO_SUCH_TRANSACTION: i32 = 251;
 
@@ -57,6 +59,11 @@ impl Failure {
 
     pub fn unparsable(text: impl Into<String>) -> Self {
         Failure::new(9, "FailedToParse", text)
+    }
+
+    pub fn missing(path: &str) -> Self {
+        let text = format!("BSON field '{path}' is missing but a required field");
+        Failure::new(40414, "IDLFailedToParse", text)
     }
 
     pub fn mistyped(text: impl Into<String>) -> Self {
@@ -149,6 +156,7 @@ pub fn labels(of: Labelled, code: Option<i32>, write_concern_code: Option<i32>) 
     let Labelled { in_transaction, is_commit_or_abort, is_numbered } = of;
     let transient = |code: i32| match code {
         WRITE_CONFLICT => true,
+        code if TRANSIENT_CODES.contains(&code) => true,
         // Only what can't come back by a rollback may be tried anew.
         NO_SUCH_TRANSACTION => !is_commit_or_abort || write_concern_code.is_none(),
         code => !is_commit_or_abort && is_retriable(code),

@@ -9,6 +9,7 @@ mod command;
 mod concern;
 mod failpoint;
 mod failure;
+mod faulty;
 mod fields;
 mod filter;
 mod order;
@@ -22,6 +23,7 @@ mod writer;
 
 pub use concern::{Pending, Purpose, Unsettled};
 pub use failpoint::Fault;
+pub use faulty::Faulty;
 
 use crate::log::Log;
 use crate::oplog::{Body, Entry, OpTime};
@@ -51,6 +53,7 @@ pub struct Answer {
     labelled: Labelled,
     /// Of a fail point: takes the place of the labels that the error would bear.
     forced_labels: Option<Vec<String>>,
+    faulty: Faulty,
 }
 
 /// The store of one member, its sessions and cursors.
@@ -60,6 +63,7 @@ pub struct Engine {
     sessions: Sessions,
     cursors: Cursors,
     fail_point: FailPoint,
+    faulty: Faulty,
     /// `transactionLifetimeLimitSeconds`, in milliseconds.
     lifetime_ms: i64,
     committed: OpTime,
@@ -79,12 +83,18 @@ impl Engine {
             sessions: Sessions::default(),
             cursors: Cursors::default(),
             fail_point: FailPoint::default(),
+            faulty: Faulty::default(),
             lifetime_ms: i64::from(lifetime_secs) * 1000,
             committed: OpTime::default(),
             recorded: VecDeque::new(),
             term: None,
             cluster_time: Timestamp { time: 0, increment: 0 },
         }
+    }
+
+    /// Makes mistakes from now on.
+    pub fn be(&mut self, faulty: Faulty) {
+        self.faulty = faulty;
     }
 
     /// Takes in an entry that another member wrote, or one that was read from the journal.

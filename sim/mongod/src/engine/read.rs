@@ -128,6 +128,15 @@ impl Engine {
         let ns = call.ns()?;
         fields::only(call.command, &["pipeline", "cursor"])?;
         let stages = fields::documents(call.command, "pipeline")?;
+        if fields::document(call.command, "cursor")?.is_none() {
+            return Err(Failure::unparsable("The 'cursor' option is required").into());
+        }
+        let known =
+            |stage: &&Document| matches!(stage.keys().next().map(String::as_str), Some("$match" | "$group"));
+        if let Some(stage) = stages.iter().find(|stage| !known(stage)) {
+            let text = format!("Unrecognized pipeline stage, here at least: {stage}");
+            return Err(Failure::new(40324, "Location40324", text).into());
+        }
         let group = doc! { "_id": 1, "n": { "$sum": 1 } };
         let filter = match stages.as_slice() {
             [first, last] if last.get("$group") == Some(&Bson::Document(group)) => {
@@ -154,7 +163,8 @@ impl Engine {
     ) -> Result<T, Stop> {
         if let Numbered::Transaction { session, number, .. } = &call.numbered {
             let transaction = self.sessions.take(session, *number)?;
-            let seen = look(View { store: &self.store, at: transaction.at, own: &transaction.own });
+            let at = if self.faulty.no_snapshot { log.last().index } else { transaction.at };
+            let seen = look(View { store: &self.store, at, own: &transaction.own });
             self.sessions.put_back(session, transaction);
             return Ok(seen?);
         }
@@ -181,7 +191,13 @@ impl Engine {
 
     pub fn get_more(&mut self, call: &Call<'_>, _log: &mut dyn Log) -> Outcome {
         fields::only(call.command, &["collection", "batchSize"])?;
-        let id = fields::number(call.command, "getMore")?.unwrap_or_default();
+        let id = match call.command.get("getMore") {
+            Some(Bson::Int64(id)) => *id,
+            _ => return Err(Failure::mistyped("getMore must be a long").into()),
+        };
+        if !call.command.contains_key("collection") {
+            return Err(Failure::missing("getMore.collection").into());
+        }
         let ns = format!("{}.{}", call.database, fields::text(call.command, "collection")?);
         if let Numbered::Transaction { session, number, .. } = &call.numbered {
             let transaction = self.sessions.take(session, *number)?;

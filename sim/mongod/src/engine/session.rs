@@ -81,6 +81,9 @@ impl Numbered {
             Some(_) => return Err(invalid("autocommit can only be false")),
         };
         let starts = fields::flag(command, "startTransaction")?;
+        if !starts && command.contains_key("startTransaction") {
+            return Err(invalid("Specifying startTransaction=false is not allowed"));
+        }
         match (session, number) {
             (_, None) if in_transaction || starts => Err(invalid("a transaction needs a txnNumber")),
             (_, None) => Ok(Numbered::No),
@@ -221,7 +224,9 @@ impl Sessions {
             let text = format!(
                 "Cannot start a transaction at given transaction number {number}: it is there already"
             );
-            return Err(Failure::new(50911, "Location50911", text));
+            // Shards of a cluster answer otherwise: `_shouldRestartTransactionOnReuseActiveTxnNumber` in
+            // mongo/db/transaction/transaction_participant.cpp.
+            return Err(Failure::new(117, "ConflictingOperationInProgress", text));
         }
         self.abort_open(session);
         self.live.insert(session.to_vec(), Live::Open(Box::new(transaction)));

@@ -39,7 +39,14 @@ impl Sort {
             let direction = match super::order::whole(value) {
                 Some(1) => Direction::Ascending,
                 Some(-1) => Direction::Descending,
-                _ => return Err(Failure::bad_value(format!("Illegal sort direction: {path}: {value}"))),
+                Some(_) => {
+                    let text = "$sort key ordering must be 1 (for ascending) or -1 (for descending)";
+                    return Err(Failure::new(15975, "Location15975", text));
+                }
+                None => {
+                    let text = format!("Illegal key in $sort specification: {path}: {value}");
+                    return Err(Failure::new(15974, "Location15974", text));
+                }
             };
             all.push((path.clone(), direction));
         }
@@ -200,10 +207,7 @@ impl Projection {
             }
         }
         match (with.is_empty(), without.is_empty()) {
-            (false, false) => {
-                let text = format!("Cannot do exclusion on field {} in inclusion projection", without[0]);
-                Err(Failure::new(31254, "Location31254", text))
-            }
+            (false, false) => Err(mixed(projection, &with[0], &without[0])),
             (false, true) => Ok(Projection::Only { fields: with, with_id: id != Some(false) }),
             (true, true) if id == Some(true) => Ok(Projection::Only { fields: with, with_id: true }),
             (true, _) => {
@@ -226,5 +230,18 @@ impl Projection {
                 kept.map(|(name, value)| (name.clone(), value.clone())).collect()
             }
         }
+    }
+}
+
+/// Which kind of projection it is, its first field says.
+fn mixed(projection: Option<&Document>, with: &str, without: &str) -> Failure {
+    let first =
+        projection.into_iter().flatten().map(|(path, _)| path).find(|path| *path == with || *path == without);
+    if first.is_some_and(|first| first == with) {
+        let text = format!("Cannot do exclusion on field {without} in inclusion projection");
+        Failure::new(31254, "Location31254", text)
+    } else {
+        let text = format!("Cannot do inclusion on field {with} in exclusion projection");
+        Failure::new(31253, "Location31253", text)
     }
 }

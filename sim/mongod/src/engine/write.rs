@@ -42,7 +42,7 @@ impl Engine {
             return Err(Failure::new(16, "InvalidLength", text).into());
         }
         let ordered = !call.command.contains_key("ordered") || fields::flag(call.command, "ordered")?;
-        refuse_many_if_retryable(call, &statements)?;
+        statements.iter().try_for_each(|statement| check_shape(call.name, statement))?;
         let (mut reply, mut errors) = (Reply::default(), Vec::new());
         let written = self.within(call, log, |writer| {
             for (index, statement) in statements.iter().enumerate() {
@@ -109,8 +109,8 @@ impl Engine {
             Numbered::No => {}
         }
         let seed = seed(call.now_ms, last.term, last.index);
-        let Engine { store, sessions, .. } = self;
-        let writer = Writer { store, sessions, at, own, holder, ops: Vec::new(), seed };
+        let Engine { store, sessions, faulty, .. } = self;
+        let writer = Writer { store, sessions, at, own, holder, ops: Vec::new(), seed, faulty: *faulty };
         let mut statements = Statements { writer, written: Written::default() };
         let outcome = run(&mut statements);
         let Statements { writer, written } = statements;
@@ -160,6 +160,7 @@ struct Statements<'a> {
 
 impl Statements<'_> {
     fn statement(&mut self, call: &Call<'_>, ns: &str, index: usize, statement: &Document) -> Part {
+        refuse_many_if_retryable(call, statement)?;
         self.once(call, index, |writer| match call.name {
             "insert" => {
                 writer.insert(ns, statement.clone())?;
@@ -167,16 +168,9 @@ impl Statements<'_> {
             }
             "update" => writer.update(ns, &UpdateStatement::parse(statement)?),
             _ => {
-                fields::only_in(statement, "delete.deletes", &["q", "limit"])?;
-                let filter = fields::document(statement, "q")?.ok_or_else(|| missing("delete.deletes.q"))?;
-                let limit = match fields::number(statement, "limit")? {
-                    Some(limit @ (0 | 1)) => limit as usize,
-                    _ => {
-                        return Err(
-                            Failure::unparsable("The limit field in delete objects must be 0 or 1").into()
-                        );
-                    }
-                };
+                let filter =
+                    fields::document(statement, "q")?.ok_or_else(|| Failure::missing("delete.deletes.q"))?;
+                let limit = fields::count(statement, "limit")?;
                 let n = writer.delete(ns, &Filter::parse(filter)?, limit)?;
                 Ok(doc! { "n": n })
             }
@@ -186,40 +180,65 @@ impl Statements<'_> {
     /// Runs a statement, unless it is a retryable one that has been done: then that is answered.
     fn once(&mut self, call: &Call<'_>, index: usize, run: impl FnOnce(&mut Writer<'_>) -> Part) -> Part {
         let Numbered::Write { session, number, statements } = &call.numbered else {
-            let part = run(&mut self.writer)?;
+            let part = run(&mut self.writer);
+            // Also after an error: what a statement has done to many documents by then is done.
             self.written.0.push((std::mem::take(&mut self.writer.ops), None));
-            return Ok(part);
+            return part;
         };
         let id = match statements.as_slice() {
             [] => index as i32,
             [first] => first + index as i32,
             all => *all.get(index).ok_or_else(|| Failure::bad_value("stmtIds has too few elements"))?,
         };
-        if let Some(done) = self.writer.sessions.done(session, *number, id) {
+        let done = self.writer.sessions.done(session, *number, id);
+        if let Some(done) = done.filter(|_| !self.writer.faulty.retry_done_again) {
             return Ok(done.clone());
         }
         let part = run(&mut self.writer)?;
         let ops = std::mem::take(&mut self.writer.ops);
-        self.written.0.push((ops, Some((id, part.clone()))));
+        // What has changed nothing leaves no trace, and is run again by a repetition.
+        if !ops.is_empty() {
+            self.written.0.push((ops, Some((id, part.clone()))));
+        }
         Ok(part)
     }
 }
 
-/// What only one statement's document can be remembered for is not retryable for many.
-fn refuse_many_if_retryable(call: &Call<'_>, statements: &[&Document]) -> Result<(), Failure> {
-    if !matches!(call.numbered, Numbered::Write { .. }) {
-        return Ok(());
-    }
-    for statement in statements {
-        let many = match call.name {
-            "update" => fields::flag(statement, "multi")?,
-            "delete" => fields::number(statement, "limit")? == Some(0),
-            _ => false,
-        };
-        if many {
-            let text = format!("Cannot use (or request) retryable writes with multi {}s", call.name);
-            return Err(Failure::new(72, "InvalidOptions", text));
+/// What a command can't be without, whatever else it holds: it is refused as a whole.
+fn check_shape(command: &str, statement: &Document) -> Result<(), Failure> {
+    match command {
+        "update" => {
+            fields::only_in(statement, "update.updates", &["q", "u", "upsert", "multi"])?;
+            fields::document(statement, "q")?.ok_or_else(|| Failure::missing("update.updates.q"))?;
+            match statement.get("u") {
+                Some(Bson::Document(_) | Bson::Array(_)) => Ok(()),
+                Some(_) => Err(Failure::unparsable("Update argument must be either an object or an array")),
+                None => Err(Failure::missing("update.updates.u")),
+            }
         }
+        "delete" => {
+            fields::only_in(statement, "delete.deletes", &["q", "limit"])?;
+            fields::document(statement, "q")?.ok_or_else(|| Failure::missing("delete.deletes.q"))?;
+            match fields::number(statement, "limit")? {
+                Some(0 | 1) => Ok(()),
+                Some(_) => Err(Failure::unparsable("The limit field in delete objects must be 0 or 1")),
+                None => Err(Failure::missing("delete.deletes.limit")),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What only one statement's document can be remembered for is not retryable for many.
+fn refuse_many_if_retryable(call: &Call<'_>, statement: &Document) -> Result<(), Failure> {
+    let many = match call.name {
+        "update" => fields::flag(statement, "multi")?,
+        "delete" => fields::number(statement, "limit")? == Some(0),
+        _ => false,
+    };
+    if many && matches!(call.numbered, Numbered::Write { .. }) {
+        let text = format!("Cannot use (or request) retryable writes with multi {}s", call.name);
+        return Err(Failure::new(72, "InvalidOptions", text));
     }
     Ok(())
 }
@@ -232,15 +251,16 @@ impl Modify {
             return Err(Failure::unparsable("Either an update or remove=true must be specified"));
         }
         let empty = Document::new();
-        let new = fields::flag(command, "new")?;
-        if removes && new {
-            return Err(Failure::unparsable("Cannot specify both new=true and remove=true"));
+        let (new, upsert) = (fields::flag(command, "new")?, fields::flag(command, "upsert")?);
+        if removes && (new || upsert) {
+            let other = if new { "new" } else { "upsert" };
+            return Err(Failure::unparsable(format!("Cannot specify both {other}=true and remove=true")));
         }
         Ok(Modify {
             filter: Filter::parse(fields::document(command, "query")?.unwrap_or(&empty))?,
             sort: Sort::parse(fields::document(command, "sort")?)?,
             change,
-            upsert: fields::flag(command, "upsert")?,
+            upsert,
             new,
         })
     }
@@ -291,10 +311,6 @@ impl Reply {
         }
         reply
     }
-}
-
-fn missing(path: &str) -> Failure {
-    Failure::new(40414, "IDLFailedToParse", format!("'{path}' is missing"))
 }
 
 /// The beginning of `_id`s that are made here: no two entries of a log share it, and a replay makes the same.

@@ -2,6 +2,7 @@
 
 use super::change::{Change, Occasion};
 use super::failure::{Failure, Stop};
+use super::faulty::Faulty;
 use super::fields;
 use super::filter::{Filter, literal};
 use super::order::Key;
@@ -30,6 +31,7 @@ pub struct Writer<'a> {
     pub ops: Vec<Op>,
     /// For `_id`s that a client left to the server.
     pub seed: [u8; 12],
+    pub faulty: Faulty,
 }
 
 /// An `update` statement.
@@ -59,10 +61,7 @@ pub struct Modified {
 
 impl UpdateStatement {
     pub fn parse(statement: &Document) -> Result<Self, Failure> {
-        fields::only_in(statement, "update.updates", &["q", "u", "upsert", "multi"])?;
-        let missing = |what: &str| {
-            Failure::new(40414, "IDLFailedToParse", format!("'update.updates.{what}' is missing"))
-        };
+        let missing = |what: &str| Failure::missing(&format!("update.updates.{what}"));
         let change = Change::parse(statement.get("u").ok_or_else(|| missing("u"))?)?;
         let many = fields::flag(statement, "multi")?;
         if many && matches!(change, Change::Replace(_)) {
@@ -86,9 +85,8 @@ impl Writer<'_> {
         }
         check(&document)?;
         let key = Key(document.get("_id").cloned().unwrap_or(Bson::Null));
-        if self.view().get(ns, &key).is_some() {
-            // One that a transaction not yet ended has deleted or made is that one's business first.
-            self.sessions.check_claim(&(ns.to_owned(), key.clone()), self.holder.as_deref())?;
+        if self.view().get(ns, &key).is_some() && !self.faulty.unique_not_enforced {
+            // Also if a transaction that is open has deleted it: that is not seen yet, and nothing is waited for.
             return Err(Failure::duplicate(ns, &key.0).into());
         }
         self.put(ns, key, Some(Arc::new(document)))
@@ -100,8 +98,7 @@ impl Writer<'_> {
         let found = self.view().find(ns, &update.filter, &Sort::default(), limit)?;
         let mut modified = 0;
         for before in &found {
-            let after = update.change.applied(before, Occasion::Update)?;
-            modified += i32::from(self.replace(ns, before, after)?.is_some());
+            modified += i32::from(self.change(ns, before, &update.change)?.is_some());
         }
         if found.is_empty() && update.upsert {
             let id = self.upsert(ns, &update.filter, &update.change)?.1;
@@ -135,23 +132,21 @@ impl Writer<'_> {
                 self.put(ns, id_of(&before), None)?;
                 None
             }
-            Some(change) => {
-                let after = change.applied(&before, Occasion::Update)?;
-                Some(self.replace(ns, &before, after)?.unwrap_or_else(|| before.clone()))
-            }
+            Some(change) => Some(self.change(ns, &before, change)?.unwrap_or_else(|| before.clone())),
         };
         let shown = if modify.new { after } else { Some(before) };
         Ok(Modified { shown, existed: true, upserted: None })
     }
 
     /// Writes a document that has changed. One that has not is not written, and so conflicts with nothing.
-    fn replace(
+    fn change(
         &mut self,
         ns: &str,
         before: &Document,
-        after: Document,
+        change: &Change,
     ) -> Result<Option<Arc<Document>>, Stop> {
-        if is_same(before, &after) {
+        let after = change.applied(before, Occasion::Update)?;
+        if change.is_idle(before, &after) {
             return Ok(None);
         }
         check(&after)?;
@@ -177,7 +172,7 @@ impl Writer<'_> {
         self.sessions.check_claim(&claim, self.holder.as_deref())?;
         if let Some(holder) = &self.holder {
             let newest = self.store.collection(ns).map_or(0, |collection| collection.newest(&key));
-            if newest > self.at {
+            if newest > self.at && !self.faulty.no_conflict_with_the_past {
                 return Err(Failure::write_conflict().into());
             }
             self.sessions.claims.insert(claim, holder.clone());
@@ -215,11 +210,6 @@ pub fn ops_of(own: &Overlay) -> Vec<Op> {
 
 fn id_of(document: &Document) -> Key {
     Key(document.get("_id").cloned().unwrap_or(Bson::Null))
-}
-
-/// The same values of the same types in the same order.
-fn is_same(a: &Document, b: &Document) -> bool {
-    a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a == b)
 }
 
 fn check(document: &Document) -> Result<(), Failure> {

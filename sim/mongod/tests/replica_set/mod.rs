@@ -206,10 +206,12 @@ impl Set {
         futures_util::future::select_all(elected).await.0
     }
 
+    pub fn uri(&self) -> String {
+        format!("mongodb://{}/?replicaSet=sim&heartbeatFrequencyMS=500", self.settings.hosts.join(","))
+    }
+
     pub async fn client(&self) -> Client {
-        let uri =
-            format!("mongodb://{}/?replicaSet=sim&heartbeatFrequencyMS=500", self.settings.hosts.join(","));
-        Client::with_uri_str(uri).await.unwrap()
+        Client::with_uri_str(self.uri()).await.unwrap()
     }
 
     /// A client of one member, whatever its role.
