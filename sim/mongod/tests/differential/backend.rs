@@ -3,6 +3,7 @@
 use crate::server::{Server, database_name};
 use bson::spec::BinarySubtype;
 use bson::{Binary, Bson, DateTime, Document, doc};
+use gadwall_storage::mongo::Mistakes;
 use gadwall_storage::mongo::db::{Db, DbError, Find, Index, Session, Settings, Update};
 use std::fmt::Debug;
 
@@ -179,7 +180,7 @@ async fn conflicts(db: &Db, journal: &mut Journal) {
 }
 
 async fn journal(server: &Server, name: &str) -> Vec<String> {
-    let db = Db::connect(&server.uri, name, &Settings::default()).await.unwrap();
+    let db = Db::connect(&server.uri, name, &Settings::default(), Mistakes::default()).await.unwrap();
     let mut journal = Journal::default();
     prepares(&db, &mut journal).await;
     mutates(&db, &mut journal).await;
