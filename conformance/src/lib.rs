@@ -1,17 +1,31 @@
-//! IMAP conformance cases as text, and their runner, pointable at any server.
+//! IMAP conformance cases as text and as code, and their runner, pointable at any server.
 //!
 //! A case names the clause it is about and may use several connections; every connection is watched by a client model
 //! that objects to responses no client could make sense of. The runner knows no server: it is handed a way to dial one.
 
-mod case;
+pub mod case;
+pub mod clauses;
+pub mod code;
+mod fixtures;
+mod layout;
 mod model;
 mod pattern;
+pub mod profile;
+pub mod registry;
+pub mod report;
+mod response;
 mod runner;
+mod shape;
+pub mod suite;
 mod talk;
+pub mod tcp;
+mod verdict;
 
-pub use case::{Action, Case, Command, Login, Step, parse};
-pub use runner::{Dial, Dialing, Target, Verdict, run};
-pub use talk::Stream;
+pub use case::{Case, parse};
+pub use layout::Layout;
+pub use runner::{Dial, Dialing, Target, run};
+pub use talk::{Stream, Talk};
+pub use verdict::{Outcome, Verdict};
 
 /// The cases that come with the suite: names of the files and what is in them.
 pub const FILES: &[(&str, &str)] = &[

@@ -2,7 +2,7 @@
 
 use super::serve;
 use crate::testing::World;
-use gadwall_conformance::{Dial, Dialing, FILES, Stream, Target, Verdict, parse, run};
+use gadwall_conformance::{Case, Dial, Dialing, FILES, Stream, Target, Verdict, registry, run};
 
 struct InMemory(World);
 
@@ -14,27 +14,30 @@ impl Dial for InMemory {
     }
 }
 
-/// Every case of the file passes. A skipped one is a lost capability: a failure here.
-async fn all_pass(file: &str) {
+/// Every case passes. A skipped one is a lost capability, a SHOULD not followed a choice nobody made: failures here.
+async fn pass(cases: Vec<Case>) {
     let server = InMemory(World::new().await);
-    let target = Target { server: &server, user: "ann@example.org".into(), password: "secret".into() };
-    let (_, text) = FILES.iter().find(|(name, _)| *name == file).expect("a file of the suite");
+    let target = Target::new(&server, "ann@example.org", "secret");
     let mut wrong = Vec::new();
-    for case in parse(text).expect("cases that parse") {
-        match run(&target, &case).await {
-            Verdict::Pass => {}
-            Verdict::Skip(capability) => wrong.push(format!("{}: {capability} is not announced", case.name)),
-            Verdict::Fail(why) | Verdict::HarnessError(why) => wrong.push(format!("{}: {why}", case.name)),
+    for case in cases {
+        let verdict = run(&target, &case).await;
+        if verdict != Verdict::Pass {
+            wrong.push(format!("{} {}: {}", verdict.word(), case.name, verdict.why()));
         }
     }
     assert!(wrong.is_empty(), "{} cases fail:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn in_code() {
+    pass(registry::in_code().expect("cases")).await;
 }
 
 macro_rules! files {
     ($($test:ident $file:literal)*) => {
         $(#[tokio::test]
         async fn $test() {
-            all_pass($file).await;
+            pass(registry::of_file($file).expect("cases that parse")).await;
         })*
 
         #[test]
