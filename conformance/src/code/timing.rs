@@ -66,6 +66,10 @@ fn no_plus_when_refused<'a>(running: &'a mut Running<'_>) -> Doing<'a> {
         if line.starts_with('+') {
             return Err("four gigabytes are asked for".into());
         }
+        // RFC 7888 §4 lets a server end the session over a literal it can't take.
+        if line.starts_with("* BYE") {
+            return Ok(talk.closed().await?);
+        }
         if !line.starts_with("r1 BAD") && !line.starts_with("r1 NO") {
             return Err(format!("a refusal should come, not {line}").into());
         }
