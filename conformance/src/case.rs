@@ -35,6 +35,7 @@
 //! | `!S:` | an untagged response that must not have come |
 //! | `M:`, `!M:` | as `S:` and `!S:`, compared by structure: see `shape.rs` |
 //! | `T:` | how the tagged response begins |
+//! | `!T:` | how it must not begin |
 //! | `R:` | bytes, sent as they are |
 //! | `L:` | the next line must be this |
 //! | `U:` | lines are read up to this one |
@@ -125,6 +126,7 @@ pub struct Command {
     pub shapes: Vec<String>,
     pub forbidden_shapes: Vec<String>,
     pub tagged: String,
+    pub forbidden_tagged: Vec<String>,
 }
 
 impl Command {
@@ -140,6 +142,7 @@ impl Command {
             shapes: all(&self.shapes),
             forbidden_shapes: all(&self.forbidden_shapes),
             tagged: change(&self.tagged),
+            forbidden_tagged: all(&self.forbidden_tagged),
         }
     }
 }
@@ -217,6 +220,7 @@ impl Case {
             "!S" => command.forbidden.push(value),
             "M" => command.shapes.push(value),
             "!M" => command.forbidden_shapes.push(value),
+            "!T" => command.forbidden_tagged.push(value),
             "T" if command.tagged.is_empty() => command.tagged = value,
             "T" => return Err("a second T: for one command"),
             _ => return Err("unknown key"),

@@ -29,6 +29,14 @@ pub use verdict::{Outcome, Verdict};
 
 /// The cases that come with the suite: names of the files and what is in them.
 pub const FILES: &[(&str, &str)] = &[
+    ("mailboxes", include_str!("../cases/mailboxes.txt")),
+    ("mime", include_str!("../cases/mime.txt")),
+    ("moving", include_str!("../cases/moving.txt")),
+    ("sessions", include_str!("../cases/sessions.txt")),
+    ("lines", include_str!("../cases/lines.txt")),
+    ("qresync", include_str!("../cases/qresync.txt")),
+    ("flags", include_str!("../cases/flags.txt")),
+    ("searching", include_str!("../cases/searching.txt")),
     ("rfc3501", include_str!("../cases/rfc3501.txt")),
     ("append", include_str!("../cases/append.txt")),
     ("auth", include_str!("../cases/auth.txt")),

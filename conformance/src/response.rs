@@ -6,7 +6,7 @@
 use std::fmt;
 
 /// How deep lists may nest, so that a hostile server can't exhaust the stack.
-const DEPTH: usize = 64;
+const DEPTH: usize = 256;
 
 /// One argument of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub enum Response {
 impl Response {
     /// `line` without `* ` or its tag, without its CRLF, literals in place. An error says what is wrong with it.
     pub fn parse(line: &[u8]) -> Result<Response, String> {
-        let mut parser = Parser { bytes: line, at: 0 };
+        let mut parser = Parser { bytes: line, at: 0, pattern: false };
         let first = parser.word()?;
         let kind = first.to_ascii_uppercase();
         if matches!(kind.as_str(), "OK" | "NO" | "BAD" | "BYE" | "PREAUTH") {
@@ -106,9 +106,9 @@ impl Response {
     }
 }
 
-/// Values separated by spaces, as in a pattern of a case.
+/// Values separated by spaces, as in a pattern of a case, whose quoted strings may have the escapes of cases.
 pub fn values(text: &str) -> Result<Vec<Value>, String> {
-    let mut parser = Parser { bytes: text.as_bytes(), at: 0 };
+    let mut parser = Parser { bytes: text.as_bytes(), at: 0, pattern: true };
     let mut found = Vec::new();
     while parser.at < parser.bytes.len() {
         if !found.is_empty() {
@@ -122,6 +122,7 @@ pub fn values(text: &str) -> Result<Vec<Value>, String> {
 struct Parser<'a> {
     bytes: &'a [u8],
     at: usize,
+    pattern: bool,
 }
 
 impl Parser<'_> {
@@ -237,6 +238,9 @@ impl Parser<'_> {
                     self.at += 1;
                     match self.peek() {
                         Some(byte @ (b'"' | b'\\')) => text.push(byte),
+                        Some(b'r') if self.pattern => text.push(b'\r'),
+                        Some(b'n') if self.pattern => text.push(b'\n'),
+                        Some(b't') if self.pattern => text.push(b'\t'),
                         _ => return Err("a backslash that escapes neither a quote nor a backslash".into()),
                     }
                 }

@@ -6,7 +6,7 @@
 //! word or text may hold `...` inside. Quoted strings and literals are the same, and so are a word and a text of the
 //! same letters.
 
-use crate::pattern::{Variables, fill, glob, unescape};
+use crate::pattern::{Variables, fill, glob};
 use crate::response::{Response, Value, values};
 
 /// Whether `response` has the shape; then what was captured. An error is one of the pattern.
@@ -125,10 +125,9 @@ fn one(wanted: &Value, value: &Value, captured: &mut Variables, order: Order) ->
         }
         (_, Value::List(_)) => false,
         (Value::Word(text) | Value::Text(text), Value::Word(found) | Value::Text(found)) => {
-            let pattern = String::from_utf8_lossy(&unescape(text)).into_owned();
             // NIL is not "NIL".
             let same_form = matches!(wanted, Value::Word(_)) == matches!(value, Value::Word(_));
-            (same_form || !pattern.eq_ignore_ascii_case("NIL")) && glob(&pattern, found)
+            (same_form || !text.eq_ignore_ascii_case("NIL")) && glob(text, found)
         }
     }
 }

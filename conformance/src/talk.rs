@@ -66,6 +66,11 @@ impl Talk {
         let captured = matches(&begins.join(" || "), &answer.tagged, variables)
             .ok_or_else(|| format!("the tagged response should begin with {:?}", command.tagged))?;
         variables.extend(captured);
+        for forbidden in &command.forbidden_tagged {
+            if matches(&format!("{forbidden}..."), &answer.tagged, variables).is_some() {
+                return Err(format!("the tagged response must not begin with {forbidden:?}"));
+            }
+        }
         for wanted in &command.untagged {
             let found = answer.lines().find_map(|line| matches(wanted, line, variables));
             variables.extend(found.ok_or_else(|| format!("missing: {wanted}"))?);

@@ -121,7 +121,10 @@ fn a_failure_is_status_1_and_shows_the_transcript() {
     let output = run(server(agrees), &["--filter", "rfc3501-6.3.1-select-answers"]);
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(text.contains("should begin with \"OK [READ-WRITE]\"") && text.contains("a C: a2 SELECT"), "{text}");
+    assert!(
+        text.contains("should begin with \"OK [READ-WRITE]\"") && text.contains("a C: a2 SELECT"),
+        "{text}"
+    );
 }
 
 #[test]
