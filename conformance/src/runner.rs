@@ -100,10 +100,19 @@ async fn attempt(target: &Target<'_>, case: &Case) -> Verdict {
         }
     };
     drop(running);
-    match remove(&mut keeper, &mailbox, target.layout.delimiter).await {
+    if remove(&mut keeper, &mailbox, target.layout.delimiter).await.is_ok() {
+        return verdict;
+    }
+    // The server may have ended this connection over what the case did to its mailboxes.
+    match clean_up(target, &mailbox).await {
         Err(e) if verdict == Verdict::Pass => Verdict::HarnessError(format!("clean-up: {e}")),
         _ => verdict,
     }
+}
+
+async fn clean_up(target: &Target<'_>, mailbox: &str) -> Result<(), String> {
+    let mut keeper = open(target, "keeper", Login::Done).await?;
+    remove(&mut keeper, mailbox, target.layout.delimiter).await
 }
 
 /// A logged-in connection beside the case's own, which makes and removes its mailbox; or the capability that is missing.
