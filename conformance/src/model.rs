@@ -28,22 +28,19 @@ enum Doing {
     /// FETCH, STORE, SEARCH by number: message numbers must not move (RFC 3501 §7.4.1).
     ByNumber,
     Selecting,
-    UidFetch,
     Other,
 }
 
 impl Model {
     /// A command is sent, without its tag.
     pub fn begins(&mut self, command: &str) {
-        let mut words = command.split_whitespace().map(str::to_ascii_uppercase);
-        let word = words.next().unwrap_or_default();
+        let word = command.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
         self.doing = match word.as_str() {
             "FETCH" | "STORE" | "SEARCH" | "SORT" | "THREAD" => Doing::ByNumber,
             "SELECT" | "EXAMINE" => {
                 self.deselect();
                 Doing::Selecting
             }
-            "UID" if words.next().as_deref() == Some("FETCH") => Doing::UidFetch,
             _ => Doing::Other,
         };
         self.word = word;

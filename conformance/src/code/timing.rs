@@ -9,7 +9,7 @@ use tokio::time::Instant;
 pub fn cases() -> Vec<Case> {
     vec![
         case(
-            "rfc2177-3-idle-tells-of-a-message-within-two-seconds",
+            "rfc2177-3-idle-tells-of-a-message-within-five-seconds",
             "RFC 2177 §3 at once",
             "IDLE",
             idle_latency,
@@ -45,7 +45,7 @@ fn idle_latency<'a>(running: &'a mut Running<'_>) -> Doing<'a> {
         running.script("U: * 1 EXISTS").await?;
         let took = stored.elapsed();
         running.script("R: DONE\\r\\n\nU: i OK...").await?;
-        if took > Duration::from_secs(2) { Err(format!("EXISTS came after {took:?}").into()) } else { Ok(()) }
+        if took > Duration::from_secs(5) { Err(format!("EXISTS came after {took:?}").into()) } else { Ok(()) }
     })
 }
 

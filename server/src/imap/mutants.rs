@@ -126,7 +126,7 @@ stores! {
     uidvalidity_is_a_constant: RepeatsUidValidity => "rfc3501-2.3.1.1-uidvalidity-differs-in-ten-quick-recreations";
     a_deleted_mailbox_is_unsubscribed: UnsubscribesDeleted => "rfc3501-6.3.6-lsub-keeps-a-deleted-name";
     recent_is_told_twice: TellsRecentTwice => "rfc3501-2.3.2-sync-recent-reaches-one-session";
-    idle_hears_nothing: LosesHints => "rfc2177-3-idle-tells-of-a-message-within-two-seconds";
+    idle_hears_nothing: LosesHints => "rfc2177-3-idle-tells-of-a-message-within-five-seconds";
 }
 
 responses! {
