@@ -10,8 +10,19 @@
 //! T: OK [READ-WRITE]
 //! ```
 //!
-//! Before the first step: `clause:` (what the case is about), `needs:` (capabilities without which it is skipped),
-//! `login: no` (the case logs in itself). `{box}` is a mailbox of the case's own, which exists and is empty.
+//! Before the first step:
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `clause:` | what the case is about: an entry of `clauses.toml`, whose level says how grave a failure is |
+//! | `needs:` | capabilities without which it is skipped; `A|B` is either, `!A` its absence |
+//! | `login: no` | the case logs in itself |
+//! | `mail:` | messages that stand in the mailbox before: `x` is one with the subject x and the text "body of x", `@name` one of `fixtures/`, either with flags behind it: `x(\Seen \Flagged)` |
+//! | `uses: INBOX` | it changes what all cases share, so it runs beside no other that does |
+//! | `suspect:` | why a failure may be the case's own: no reference passes it |
+//!
+//! `{box}` is a mailbox of the case's own, which exists and is empty but for `mail:`; names below it are written with a
+//! slash, whatever the server's delimiter is.
 //!
 //! Steps, each on the session named after a slash (`C/b:`; `a` when none is), which is opened and logged in on first use:
 //!
@@ -22,15 +33,20 @@
 //! | `S:` | an untagged response that must have come by the tagged one, in any order |
 //! | `O:` | as `S:`, and later than the `O:` before it |
 //! | `!S:` | an untagged response that must not have come |
+//! | `M:`, `!M:` | as `S:` and `!S:`, compared by structure: see `shape.rs` |
 //! | `T:` | how the tagged response begins |
+//! | `!T:` | how it must not begin |
 //! | `R:` | bytes, sent as they are |
 //! | `L:` | the next line must be this |
 //! | `U:` | lines are read up to this one |
 //! | `E:` | the server closes the connection |
 //!
-//! In what is sent, `{{text}}` is a synchronising literal, `{{+text}}` a non-synchronising one, `{x*100}` a hundred
-//! `x`, and `\r`, `\n`, `\t`, `\0`, `\xHH` stand for bytes. In patterns `...` matches anything, `{=name}` anything that is
+//! In what is sent, `{{text}}` is a synchronising literal, `{{+text}}` a non-synchronising one, `{{~text}}` a literal8,
+//! `{{@name}}` a fixture, `{x*100}` a hundred `x`, and `\r`, `\n`, `\t`, `\0`, `\xHH` stand for bytes. In patterns `...` matches anything, `{=name}` anything that is
 //! put in place of `{name}` from then on, ` || ` stands between alternatives; case does not count.
+
+use crate::clauses::Level;
+use crate::code::Code;
 
 /// The session of a step that names none.
 pub const FIRST: &str = "a";
@@ -39,12 +55,40 @@ pub const FIRST: &str = "a";
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Case {
     pub name: String,
+    /// Its clause's id, and what `clauses.toml` says of it.
     pub clause: String,
+    pub level: Level,
     /// Capabilities.
     pub needs: Vec<String>,
     pub login: Login,
-    pub steps: Vec<Step>,
+    /// What is in the mailbox before: messages and their flags.
+    pub mail: Vec<(String, String)>,
+    pub uses_inbox: bool,
+    /// Why a failure may be the case's own.
+    pub suspect: Option<String>,
+    pub body: Body,
 }
+
+/// What a case does.
+#[derive(Debug, Clone)]
+pub enum Body {
+    Steps(Vec<Step>),
+    Code(Code),
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Body::Steps(Vec::new())
+    }
+}
+
+impl PartialEq for Body {
+    fn eq(&self, other: &Self) -> bool {
+        matches!((self, other), (Body::Steps(a), Body::Steps(b)) if a == b)
+    }
+}
+
+impl Eq for Body {}
 
 /// Whether sessions are logged in when the case begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,7 +123,28 @@ pub struct Command {
     pub untagged: Vec<String>,
     pub ordered: Vec<String>,
     pub forbidden: Vec<String>,
+    pub shapes: Vec<String>,
+    pub forbidden_shapes: Vec<String>,
     pub tagged: String,
+    pub forbidden_tagged: Vec<String>,
+}
+
+impl Command {
+    /// Each line of it put through `change`.
+    pub(crate) fn map(&self, change: impl Fn(&str) -> String) -> Command {
+        let all = |lines: &[String]| lines.iter().map(|line| change(line)).collect();
+        Command {
+            text: change(&self.text),
+            answers: all(&self.answers),
+            untagged: all(&self.untagged),
+            ordered: all(&self.ordered),
+            forbidden: all(&self.forbidden),
+            shapes: all(&self.shapes),
+            forbidden_shapes: all(&self.forbidden_shapes),
+            tagged: change(&self.tagged),
+            forbidden_tagged: all(&self.forbidden_tagged),
+        }
+    }
 }
 
 /// Parses a file of cases; an error names the line.
@@ -101,7 +166,8 @@ pub fn parse(text: &str) -> Result<Vec<Case>, String> {
     }
     for case in &cases {
         let is_whole = |step: &Step| !matches!(&step.action, Action::Command(c) if c.tagged.is_empty());
-        if case.clause.is_empty() || case.steps.is_empty() || !case.steps.iter().all(is_whole) {
+        let steps = case.steps();
+        if case.clause.is_empty() || steps.is_empty() || !steps.iter().all(is_whole) {
             return Err(format!("{}: needs a clause, a step, and a T: for each command", case.name));
         }
     }
@@ -109,18 +175,29 @@ pub fn parse(text: &str) -> Result<Vec<Case>, String> {
 }
 
 impl Case {
+    /// Those of a case in text.
+    pub fn steps(&self) -> &[Step] {
+        if let Body::Steps(steps) = &self.body { steps } else { &[] }
+    }
+
     fn add(&mut self, line: &str) -> Result<(), &'static str> {
         let (key, value) = line.split_once(':').ok_or("not `key: value`")?;
         let value = value.strip_prefix(' ').unwrap_or(value).to_owned();
         let (key, session) = key.split_once('/').unwrap_or((key, FIRST));
-        let mut step = |action| {
-            self.steps.push(Step { session: session.into(), action });
-            Ok(())
+        let mut step = |action| match &mut self.body {
+            Body::Steps(steps) => {
+                steps.push(Step { session: session.into(), action });
+                Ok(())
+            }
+            Body::Code(_) => Err("code has no steps"),
         };
         match key {
             "clause" => self.clause = value,
             "needs" => self.needs = value.split_whitespace().map(str::to_ascii_uppercase).collect(),
             "login" if value == "no" => self.login = Login::No,
+            "mail" => self.mail = mail(&value),
+            "uses" if value == "INBOX" => self.uses_inbox = true,
+            "suspect" => self.suspect = Some(value),
             "C" => return step(Action::Command(Command { text: value, ..Command::default() })),
             "R" => return step(Action::Send(value)),
             "L" => return step(Action::Line(value)),
@@ -132,7 +209,8 @@ impl Case {
     }
 
     fn expect(&mut self, key: &str, value: String) -> Result<(), &'static str> {
-        let Some(Step { action: Action::Command(command), .. }) = self.steps.last_mut() else {
+        let Body::Steps(steps) = &mut self.body else { return Err("code has no steps") };
+        let Some(Step { action: Action::Command(command), .. }) = steps.last_mut() else {
             return Err("follows no command");
         };
         match key {
@@ -140,6 +218,9 @@ impl Case {
             "S" => command.untagged.push(value),
             "O" => command.ordered.push(value),
             "!S" => command.forbidden.push(value),
+            "M" => command.shapes.push(value),
+            "!M" => command.forbidden_shapes.push(value),
+            "!T" => command.forbidden_tagged.push(value),
             "T" if command.tagged.is_empty() => command.tagged = value,
             "T" => return Err("a second T: for one command"),
             _ => return Err("unknown key"),
@@ -148,19 +229,31 @@ impl Case {
     }
 }
 
+/// `x y(\Seen \Deleted) @nested`
+fn mail(text: &str) -> Vec<(String, String)> {
+    let (mut found, mut rest) = (Vec::new(), text.trim());
+    while !rest.is_empty() {
+        let end = rest.find([' ', '(']).unwrap_or(rest.len());
+        let name = rest[..end].to_owned();
+        rest = &rest[end..];
+        let mut flags = String::new();
+        if let Some((inside, after)) = rest.strip_prefix('(').and_then(|r| r.split_once(')')) {
+            (flags, rest) = (inside.to_owned(), after);
+        }
+        found.push((name, flags));
+        rest = rest.trim_start_matches([' ', '(']);
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_case_that_comes_with_the_suite_parses_and_has_its_own_name() {
-        let mut names = std::collections::BTreeSet::new();
-        for (file, text) in crate::FILES {
-            for case in parse(text).unwrap_or_else(|e| panic!("{file}: {e}")) {
-                assert!(case.clause.starts_with("RFC "), "{}", case.name);
-                assert!(names.insert(case.name.clone()), "{} twice", case.name);
-            }
-        }
+    fn mail_has_names_and_flags() {
+        let pair = |name: &str, flags: &str| (name.to_owned(), flags.to_owned());
+        assert_eq!(mail("x y(\\Seen one) @z"), [pair("x", ""), pair("y", "\\Seen one"), pair("@z", "")]);
     }
 
     #[test]
@@ -173,8 +266,8 @@ mod tests {
             tagged: "OK".into(),
             ..Command::default()
         };
-        assert_eq!(cases[0].steps[0], Step { session: "b".into(), action: Action::Command(expected) });
-        assert_eq!(cases[0].steps[1], Step { session: "c".into(), action: Action::Closed });
+        assert_eq!(cases[0].steps()[0], Step { session: "b".into(), action: Action::Command(expected) });
+        assert_eq!(cases[0].steps()[1], Step { session: "c".into(), action: Action::Closed });
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The small languages inside a case's lines: patterns of responses, and what is sent.
 
+use crate::fixtures::fixture;
 use std::collections::BTreeMap;
 
 /// What `{name}` stands for.
@@ -15,7 +16,7 @@ pub fn matches(pattern: &str, line: &str, variables: &Variables) -> Option<Varia
     pattern.split(" || ").find_map(|alternative| {
         let pattern = String::from_utf8_lossy(&unescape(&fill(alternative, variables))).into_owned();
         let mut captured = Variables::new();
-        rest_matches(&tokens(&pattern), line, &mut captured).then_some(captured)
+        (rest_matches(&tokens(&pattern), line, &mut captured) == Fit::Yes).then_some(captured)
     })
 }
 
@@ -49,24 +50,46 @@ fn tokens(pattern: &str) -> Vec<Token<'_>> {
     found
 }
 
-fn rest_matches(tokens: &[Token<'_>], line: &str, captured: &mut Variables) -> bool {
+/// Whether all of `text` is what `pattern` wants, whose `...` stands for anything.
+pub fn glob(pattern: &str, text: &str) -> bool {
+    rest_matches(&tokens(pattern), text, &mut Variables::new()) == Fit::Yes
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Fit {
+    Yes,
+    /// Not from here, perhaps from further on.
+    No,
+    /// Nor from anywhere further on.
+    Never,
+}
+
+fn rest_matches(tokens: &[Token<'_>], line: &str, captured: &mut Variables) -> Fit {
     match tokens.split_first() {
-        None => line.is_empty(),
+        None if line.is_empty() => Fit::Yes,
+        None => Fit::No,
         Some((Token::Text(text), rest)) => {
-            let head = line.get(..text.len()).filter(|head| head.eq_ignore_ascii_case(text));
-            head.is_some() && rest_matches(rest, &line[text.len()..], captured)
+            match line.get(..text.len()).filter(|head| head.eq_ignore_ascii_case(text)) {
+                Some(_) => rest_matches(rest, &line[text.len()..], captured),
+                None => Fit::No,
+            }
         }
+        Some((Token::Any, [])) => Fit::Yes,
         Some((token, rest)) => {
-            let ends = line.char_indices().map(|(i, _)| i).chain([line.len()]);
-            for end in ends {
-                if rest_matches(rest, &line[end..], captured) {
-                    if let Token::Capture(name) = token {
-                        captured.insert((*name).into(), line[..end].into());
+            for end in line.char_indices().map(|(i, _)| i).chain([line.len()]) {
+                match rest_matches(rest, &line[end..], captured) {
+                    Fit::No => continue,
+                    // What an earlier wildcard leaves to a later one, it can only leave less of.
+                    Fit::Never => return Fit::Never,
+                    Fit::Yes => {
+                        if let Token::Capture(name) = token {
+                            captured.insert((*name).into(), line[..end].into());
+                        }
+                        return Fit::Yes;
                     }
-                    return true;
                 }
             }
-            false
+            Fit::Never
         }
     }
 }
@@ -77,9 +100,10 @@ pub fn pieces(text: &str) -> Vec<Vec<u8>> {
     while let Some((before, after)) = rest.split_once("{{") {
         let Some((literal, after)) = after.split_once("}}") else { break };
         piece.extend(unescape(before));
+        let (literal, binary) = literal.strip_prefix('~').map_or((literal, ""), |literal| (literal, "~"));
         let (literal, plus) = literal.strip_prefix('+').map_or((literal, ""), |literal| (literal, "+"));
-        let literal = unescape(literal);
-        piece.extend(format!("{{{}{plus}}}\r\n", literal.len()).into_bytes());
+        let literal = literal.strip_prefix('@').and_then(fixture).unwrap_or_else(|| unescape(literal));
+        piece.extend(format!("{binary}{{{}{plus}}}\r\n", literal.len()).into_bytes());
         if plus.is_empty() {
             done.push(std::mem::take(&mut piece));
         }
@@ -144,6 +168,12 @@ mod tests {
         assert!(is_match("a...b...b", "axbyb"), "an early b must not be the last one");
         assert!(is_match("NO... || BAD...", "BAD x") && !is_match("NO... || BAD...", "OK"));
         assert!(is_match("{3}\\r\\nabc", "{3}\r\nabc"));
+        assert!(is_match("...ab...c", "aabxc") && !is_match("...ab...c", "abxd"));
+    }
+
+    #[test]
+    fn many_wildcards_over_a_long_line_take_no_time() {
+        assert!(!is_match(&"...a".repeat(20), &format!("{}b", "a".repeat(10_000))));
     }
 
     #[test]

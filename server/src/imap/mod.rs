@@ -20,4 +20,6 @@ mod conformance;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod mutants;
+#[cfg(test)]
 mod tests;

@@ -192,12 +192,13 @@ fn create(cursor: &mut Cursor) -> Parsed<Command> {
         special_use = cursor.list(0, |cursor| {
             cursor.require(b'\\', "expected a special use such as \\Sent")?;
             match cursor.keyword()?.as_str() {
-                "ARCHIVE" => Ok(SpecialUse::Archive),
-                "DRAFTS" => Ok(SpecialUse::Drafts),
-                "JUNK" => Ok(SpecialUse::Junk),
-                "SENT" => Ok(SpecialUse::Sent),
-                "TRASH" => Ok(SpecialUse::Trash),
-                _ => expected("no such special use here"),
+                "ARCHIVE" => Ok(Some(SpecialUse::Archive)),
+                "DRAFTS" => Ok(Some(SpecialUse::Drafts)),
+                "JUNK" => Ok(Some(SpecialUse::Junk)),
+                "SENT" => Ok(Some(SpecialUse::Sent)),
+                "TRASH" => Ok(Some(SpecialUse::Trash)),
+                // A refusal of the command, not of its grammar.
+                _ => Ok(None),
             }
         })?;
         cursor.require(b')', "expected )")?;

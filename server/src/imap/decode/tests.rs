@@ -71,7 +71,7 @@ fn commands_are_typed() {
         one("CREATE \"Entw&APw-rfe\" (USE (\\Drafts))"),
         Command::Create {
             mailbox: name("Entw\u{fc}rfe"),
-            special_use: vec![gadwall_storage::SpecialUse::Drafts],
+            special_use: vec![Some(gadwall_storage::SpecialUse::Drafts)],
         }
     );
     let Command::Store { by: By::Uid, change, unchanged_since: Some(5), .. } =

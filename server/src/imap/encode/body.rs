@@ -39,10 +39,16 @@ fn multipart(part: &Part, parts: &[Part], extensions: Extensions, out: &mut Vec<
 }
 
 fn single(part: &Part, extensions: Extensions, out: &mut Vec<u8>) {
-    capitals(&part.content_type.type_, out);
-    out.push(b' ');
-    capitals(&part.content_type.subtype, out);
-    out.push(b' ');
+    if part.content_type.is("multipart", "*") {
+        // RFC 3501 §7.4.2: a multipart has its parts where others have their type. One too deep to be looked into is
+        // opaque; RFC 2046 §4 treats what is not understood as this.
+        out.extend_from_slice(b"\"APPLICATION\" \"OCTET-STREAM\" ");
+    } else {
+        capitals(&part.content_type.type_, out);
+        out.push(b' ');
+        capitals(&part.content_type.subtype, out);
+        out.push(b' ');
+    }
     params(&part.content_type.params, out);
     out.push(b' ');
     nstring(part.id.as_deref(), out);

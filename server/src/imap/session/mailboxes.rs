@@ -6,13 +6,18 @@ use crate::imap::types::MailboxArg;
 use gadwall_storage::{MailboxRef, SpecialUse, StoreError, Subscribed, UidSet};
 
 impl Session {
-    pub(super) async fn create(&mut self, mailbox: &MailboxArg, special_use: &[SpecialUse]) -> Outcome {
+    pub(super) async fn create(
+        &mut self,
+        mailbox: &MailboxArg,
+        special_use: &[Option<SpecialUse>],
+    ) -> Outcome {
         let account = self.authenticated()?;
         let name = named(mailbox)?;
         let role = match special_use {
             [] => None,
-            [one] => Some(*one),
-            // RFC 6154 §3.
+            [Some(one)] => Some(*one),
+            // RFC 6154 §3: a use that can't be given is a NO with USEATTR.
+            [None] => return Err(Status::no("No such special use here").code(Code::UseAttr).into()),
             _ => return Err(Status::no("A mailbox has one special use at most").code(Code::UseAttr).into()),
         };
         if name.is_inbox() {

@@ -81,7 +81,8 @@ pub enum Command {
     },
     Create {
         mailbox: MailboxArg,
-        special_use: Vec<SpecialUse>,
+        /// `None` is a use that this server knows nothing of.
+        special_use: Vec<Option<SpecialUse>>,
     },
     Delete {
         mailbox: MailboxArg,

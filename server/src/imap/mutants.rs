@@ -1,0 +1,213 @@
+//! Deliberate mistakes that the conformance suite has to notice: stores that break a promise under this engine, and
+//! responses that are spoilt on their way out. Each names cases that must fail; the same cases pass without it.
+
+use super::serve;
+use crate::testing::World;
+use crate::{Env, Limits};
+use gadwall_conformance::{Case, Dial, Dialing, Stream, Target, Verdict, registry, run};
+use gadwall_storage::contract::faults::{Fault, Faulty};
+use gadwall_storage::contract::{Backend, MemoryBackend};
+use gadwall_storage::{ManualClock, SeededEntropy};
+use std::sync::Arc;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
+
+/// What becomes of one response, literals included: any number of responses. `held` is the mistake's memory.
+type Spoil = fn(response: &str, held: &mut Vec<String>) -> Vec<String>;
+
+struct Mutant {
+    world: World,
+    spoil: Spoil,
+}
+
+impl Mutant {
+    async fn new(fault: Fault, spoil: Spoil) -> Mutant {
+        let clock = Arc::new(ManualClock::default());
+        let env = Env::inline(clock.clone(), Arc::new(SeededEntropy::new(1)));
+        let faulty = Faulty { backend: MemoryBackend, fault };
+        let store = faulty.open(env.clock.clone(), env.entropy.clone()).await.store();
+        Mutant { world: World::over(store, env, clock, Limits::default(), 100_000_000).await, spoil }
+    }
+}
+
+impl Dial for Mutant {
+    fn dial(&self) -> Dialing<'_> {
+        let (conn, talk) = self.world.connection();
+        tokio::spawn(serve(conn, self.world.services.clone()));
+        let (client, middle) = tokio::io::duplex(1 << 20);
+        tokio::spawn(spoilt(middle, talk.io, self.spoil));
+        Box::pin(async move { Ok(Box::new(client) as Box<dyn Stream>) })
+    }
+}
+
+/// Commands go through as they are, responses spoilt.
+async fn spoilt(client: DuplexStream, server: DuplexStream, spoil: Spoil) {
+    let (mut from_client, mut to_client) = tokio::io::split(client);
+    let (from_server, mut to_server) = tokio::io::split(server);
+    let commands = async {
+        let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
+        let _ = to_server.shutdown().await;
+    };
+    let responses = async {
+        let (mut from_server, mut held) = (BufReader::new(from_server), Vec::new());
+        while let Some(response) = response(&mut from_server).await {
+            for line in spoil(&response, &mut held) {
+                if to_client.write_all(line.as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+        }
+        let _ = to_client.shutdown().await;
+    };
+    tokio::join!(commands, responses);
+}
+
+/// One response with its literals. The cases that are run here have only text in them.
+async fn response(io: &mut BufReader<impl tokio::io::AsyncRead + Unpin>) -> Option<String> {
+    let mut all = Vec::new();
+    loop {
+        let from = all.len();
+        if io.read_until(b'\n', &mut all).await.ok()? == 0 {
+            return None;
+        }
+        let line = String::from_utf8_lossy(&all[from..]).into_owned();
+        let size =
+            line.strip_suffix("}\r\n").and_then(|l| l.rsplit_once('{')).and_then(|(_, n)| n.parse().ok());
+        let Some(size) = size else { return Some(String::from_utf8_lossy(&all).into_owned()) };
+        io.take(size).read_to_end(&mut all).await.ok()?;
+    }
+}
+
+fn faithful(response: &str, _: &mut Vec<String>) -> Vec<String> {
+    vec![response.to_owned()]
+}
+
+fn case(name: &str) -> Case {
+    let cases = registry::cases().expect("cases that parse");
+    cases.into_iter().find(|case| case.name == name).unwrap_or_else(|| panic!("there is no case {name}"))
+}
+
+/// The cases pass without the mistake and fail with it.
+async fn notices(fault: Fault, spoil: Spoil, cases: &[&str]) {
+    for name in cases {
+        let good = Mutant::new(Fault::None, faithful).await;
+        let verdict = run(&Target::new(&good, "ann@example.org", "secret"), &case(name)).await;
+        assert_eq!(verdict, Verdict::Pass, "{name} without a mistake");
+        let bad = Mutant::new(fault, spoil).await;
+        let verdict = run(&Target::new(&bad, "ann@example.org", "secret"), &case(name)).await;
+        let noticed = matches!(verdict, Verdict::Fail(_) | Verdict::ShouldDeviation(_));
+        assert!(noticed, "{name} says {}: {}", verdict.word(), verdict.why());
+    }
+}
+
+/// Waiting is cut short: what a case waits for in vain is not waited for in real time.
+macro_rules! stores {
+    ($($test:ident: $fault:ident => $($case:literal),+;)*) => {
+        $(#[tokio::test(start_paused = true)]
+        async fn $test() {
+            notices(Fault::$fault, faithful, &[$($case),+]).await;
+        })*
+    };
+}
+
+macro_rules! responses {
+    ($($test:ident: $spoil:expr => $($case:literal),+;)*) => {
+        $(#[tokio::test(start_paused = true)]
+        async fn $test() {
+            notices(Fault::None, $spoil, &[$($case),+]).await;
+        })*
+    };
+}
+
+stores! {
+    a_moved_message_stays_behind: LeavesMovedBehind => "rfc6851-3.1-move-of-a-range", "rfc6851-3.3-other-sessions-see-a-move-as-expunge-and-arrival";
+    identical_mail_is_dropped: DropsIdenticalMail => "rfc3501-6.3.11-two-identical-messages-are-two";
+    what_vanished_is_forgotten: LosesVanished => "rfc3501-7.4.1-sync-two-foreign-expunges-renumber-rightly";
+    what_changed_is_forgotten: LosesChanged => "rfc3501-7.4.2-sync-noop-tells-of-flags";
+    uidvalidity_is_a_constant: RepeatsUidValidity => "rfc3501-2.3.1.1-uidvalidity-differs-in-ten-quick-recreations";
+    a_deleted_mailbox_is_unsubscribed: UnsubscribesDeleted => "rfc3501-6.3.6-lsub-keeps-a-deleted-name";
+    recent_is_told_twice: TellsRecentTwice => "rfc3501-2.3.2-sync-recent-reaches-one-session";
+    idle_hears_nothing: LosesHints => "rfc2177-3-idle-tells-of-a-message-within-five-seconds";
+}
+
+responses! {
+    expunges_are_not_told: |r, _| if r.ends_with(" EXPUNGE\r\n") { vec![] } else { vec![r.into()] }
+        => "rfc3501-7.4.1-sync-two-foreign-expunges-renumber-rightly", "rfc3501-6.4.3-expunge-takes-the-deleted";
+    expunges_are_off_by_one: |r, _| vec![counted(r, " EXPUNGE\r\n", 1)]
+        => "rfc3501-7.4.1-expunge-goes-through-the-numbers-rightly";
+    exists_counts_one_too_few: |r, _| vec![counted(r, " EXISTS\r\n", -1)]
+        => "rfc3501-7.3.1-exists-comes-with-noop";
+    untagged_data_come_behind_the_tagged: |r, held| {
+        if r.starts_with("* ") && !r.starts_with("* OK") {
+            held.push(r.into());
+            return vec![];
+        }
+        let mut out = vec![r.to_owned()];
+        out.append(held);
+        out
+    } => "rfc3501-7.4.2-sync-noop-tells-of-flags", "rfc3501-6.3.10-status-items";
+    uidnext_is_too_high: |r, _| vec![r.replace("[UIDNEXT ", "[UIDNEXT 1")]
+        => "rfc3501-2.3.1.1-uidnext-survives-the-highest-message";
+    highestmodseq_is_zero: |r, _| {
+        vec![if r.contains("[HIGHESTMODSEQ ") { "* OK [HIGHESTMODSEQ 0] Highest\r\n".into() } else { r.into() }]
+    } => "rfc7162-3.1.2.1-condstore-select-tells-the-highest-modseq", "rfc3501-6.3.1-select-answers-the-required-data";
+    closed_is_not_said: |r, _| if r.contains("[CLOSED]") { vec![] } else { vec![r.into()] }
+        => "rfc7162-3.2.11-select-another-says-closed-first";
+    modified_is_not_said: |r, _| vec![without_code(r, "[MODIFIED")]
+        => "rfc7162-3.1.3-condstore-unchangedsince-zero-always-fails", "rfc7162-3.1.3-a-change-of-another-session-makes-it-fail";
+    copyuid_comes_after_the_expunge: |r, held| {
+        if r.starts_with("* OK [COPYUID") {
+            held.push(r.into());
+            return vec![];
+        }
+        let mut out = vec![r.to_owned()];
+        out.append(held);
+        out
+    } => "rfc6851-4.3-move-tells-where-to-before-it-expunges";
+    trycreate_is_not_said: |r, _| vec![without_code(r, "[TRYCREATE")]
+        => "rfc3501-6.4.7-copy-to-nowhere-is-trycreate";
+    badcharset_has_no_list: |r, _| vec![r.replace("[BADCHARSET (", "[X-BADCHARSET (")]
+        => "rfc3501-7.1-badcharset-names-what-is-supported";
+    fetch_has_no_parentheses: |r, _| vec![r.replace(" FETCH (", " FETCH ").replace(")\r\n", "\r\n")]
+        => "rfc3501-9-fetch-one-item-without-parentheses";
+    enabled_lists_nothing: |r, _| vec![if r.starts_with("* ENABLED") { "* ENABLED\r\n".into() } else { r.into() }]
+        => "rfc5161-3.1-enable-lists-what-it-enabled";
+    nothing_found_is_not_said: |r, _| if r.trim_end() == "* SEARCH" { vec![] } else { vec![r.into()] }
+        => "rfc3501-7.2.5-search-nothing-found-still-answers";
+    the_delimiter_is_nil: |r, _| {
+        vec![if r.starts_with("* LIST") { r.replace(" \"/\" ", " NIL ") } else { r.into() }]
+    } => "rfc3501-6.3.8-an-empty-pattern-asks-for-the-delimiter";
+    a_partial_has_no_origin: |r, _| vec![r.replace("BODY[]<0>", "BODY[]")]
+        => "rfc3501-6.4.5-fetch-partial-sizes-are-exact", "rfc3501-6.4.5-every-partial-is-exact";
+    a_uid_fetch_has_no_uid: |r, _| vec![r.replace("(UID 1 ", "(")]
+        => "rfc3501-6.4.8-fetch-uid-form-always-has-the-uid";
+    idle_tells_at_the_end: |r, held| {
+        if r.starts_with('+') {
+            held.push(String::new());
+        } else if r.starts_with("* ") && !held.is_empty() {
+            held.push(r.into());
+            return vec![];
+        }
+        let told = if r.starts_with('+') { vec![] } else { std::mem::take(held) };
+        told.into_iter().chain([r.to_owned()]).collect()
+    } => "rfc2177-3-idle-hears-of-new-messages";
+    status_comes_with_noop: |r, _| {
+        if r.contains(" OK Done") { vec!["* STATUS INBOX (MESSAGES 1)\r\n".into(), r.into()] } else { vec![r.into()] }
+    } => "rfc3501-6.1.2-noop-answers-ok";
+    a_literal_is_one_byte_short: |r, _| vec![r.replace("{21}\r\n", "{20}\r\n")]
+        => "rfc3501-6.4.5-fetch-rfc822-forms";
+}
+
+/// The number before `kind`, changed by `by`.
+fn counted(response: &str, kind: &str, by: i64) -> String {
+    let number =
+        response.strip_prefix("* ").and_then(|r| r.strip_suffix(kind)).and_then(|n| n.parse::<i64>().ok());
+    number.map_or_else(|| response.to_owned(), |number| format!("* {}{kind}", (number + by).max(0)))
+}
+
+/// The response without its code, if that begins so.
+fn without_code(response: &str, code: &str) -> String {
+    match (response.find(code), response.find("] ")) {
+        (Some(from), Some(end)) => format!("{}{}", &response[..from], &response[end + 2..]),
+        _ => response.to_owned(),
+    }
+}
