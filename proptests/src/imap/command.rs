@@ -89,7 +89,9 @@ fn sessions() -> BoxedStrategy<Command> {
 fn mailboxes() -> BoxedStrategy<Command> {
     use SpecialUse::{Archive, Drafts, Junk, Sent, Trash};
     let mode = select(vec![SelectMode::ReadWrite, SelectMode::ReadOnly]);
-    let uses = subsequence(vec![Archive, Drafts, Junk, Sent, Trash], 0..=2);
+    // An attribute that the server does not know is decoded as none.
+    let uses =
+        subsequence(vec![Some(Archive), Some(Drafts), Some(Junk), Some(Sent), Some(Trash), None], 0..=2);
     prop_oneof![
         2 => (mailbox(), any::<bool>(), mode).prop_map(|(mailbox, condstore, mode)| {
             Command::Select { mailbox, params: SelectParams { condstore }, mode }

@@ -271,7 +271,7 @@ impl<'a> Writer<'a> {
                 if !special_use.is_empty() || self.extends(3) {
                     self.text(" (");
                     self.words(&["USE", ""]);
-                    self.list(special_use, |w, role| w.word(role_name(*role)));
+                    self.list(special_use, |w, role| w.word(role.map_or("\\Important", role_name)));
                     self.text(")");
                 }
             }
