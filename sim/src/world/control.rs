@@ -93,11 +93,11 @@ pub const CONTROLS: [Control; 18] = [
         by: "doubled",
         ..of_backend("no-operation-ids", Some(35), |mistakes| mistakes.forgets_operations = true)
     },
-    // Readers believe a primary that may have been deposed.
+    // Readers believe whoever answers: a member that is behind, a primary that may have been deposed.
     Control {
-        faults: &[(Kind::PrimaryAlone, 2), (Kind::SlowDisk, 4)],
+        faults: &[(Kind::PrimaryAlone, 4)],
         writers: 2,
-        readers: 8,
+        readers: 4,
         ..of_backend("stale-reads", Some(20), |mistakes| mistakes.reads_stale = true)
     },
     // Nodes believe that a bus brings every hint.

@@ -7,7 +7,8 @@ pub struct Mistakes {
     pub commits_early: bool,
     /// No mutation is recorded under its id: one that is run again happens again.
     pub forgets_operations: bool,
-    /// A read is believed without what shows that a majority has it and no deposed primary has answered.
+    /// A read is believed without what shows that a majority has it and no deposed primary has answered, and whichever
+    /// member is nearest is asked where there is no transaction.
     pub reads_stale: bool,
     /// While there is a bus, it is believed to bring every hint.
     pub trusts_hints: bool,

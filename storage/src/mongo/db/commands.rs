@@ -6,7 +6,7 @@ use super::session::Session;
 use super::values::{number, weight};
 use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
-use mongodb::options::{FindOptions, ReadConcern, ReturnDocument};
+use mongodb::options::{FindOptions, ReadConcern, ReadPreference, ReturnDocument, SelectionCriteria};
 
 /// Documents of a command at most. The server's limits are 100,000 and 48 MB.
 const COMMAND_DOCUMENTS: usize = 10_000;
@@ -111,14 +111,20 @@ impl Db {
         fields: Option<Document>,
     ) -> Result<Option<Document>, DbError> {
         let (collection, patience) = (self.collection(collection), self.patience);
-        let concern =
-            if self.mistakes.reads_stale { ReadConcern::local() } else { ReadConcern::linearizable() };
+        let is_believed = self.mistakes.reads_stale;
         let run = async move {
             let mut find = collection.find_one(doc! { "_id": id });
             if let Some(fields) = fields {
                 find = find.projection(fields);
             }
-            find.read_concern(concern).max_time(patience).await
+            if is_believed {
+                let anybody = ReadPreference::Nearest { options: None };
+                return find
+                    .read_concern(ReadConcern::local())
+                    .selection_criteria(SelectionCriteria::ReadPreference(anybody))
+                    .await;
+            }
+            find.read_concern(ReadConcern::linearizable()).max_time(patience).await
         };
         super::client::within(patience, "reading", run).await
     }
