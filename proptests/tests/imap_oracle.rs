@@ -60,6 +60,9 @@ fn normalise_key(key: &mut SearchKey) {
 
 /// `*` is the largest number there can be.
 fn merged(set: &SequenceSet) -> SequenceSet {
+    if set.is_saved() {
+        return SequenceSet::SAVED;
+    }
     let mut all = UidSet::new();
     for (first, last) in set.resolve(u32::MAX) {
         if let (Some(first), Some(last)) = (Uid::new(first), Uid::new(last)) {
@@ -82,21 +85,25 @@ fn is_beyond_the_oracle(sent: &Sent) -> bool {
     };
     match command {
         // RFC 5258, RFC 5819, RFC 6154.
-        Command::List(list) => list.patterns.len() > 1 || !list.select.is_empty() || !list.returns.is_empty(),
+        Command::List(list) => list.extended,
         Command::Create { special_use, .. } => !special_use.is_empty(),
         // RFC 3501 §9 number: 32 bits. RFC 7162 §3.1.4: CHANGEDSINCE is above zero there.
-        Command::Search(search) => has_large_number(&search.key),
-        Command::Fetch { modifiers, .. } => modifiers.changed_since == Some(0),
+        // RFC 4731, RFC 5182.
+        Command::Search(search) => search.returns.is_some() || is_beyond_it(&search.key),
+        Command::Fetch { set, modifiers, .. } => set.is_saved() || modifiers.changed_since == Some(0),
+        Command::Store { set, .. } | Command::Copy { set, .. } | Command::Move { set, .. } => set.is_saved(),
+        Command::Expunge { uids: Some(set) } => set.is_saved(),
         _ => false,
     }
 }
 
-fn has_large_number(key: &SearchKey) -> bool {
+fn is_beyond_it(key: &SearchKey) -> bool {
     match key {
         SearchKey::Larger(n) | SearchKey::Smaller(n) => *n > u64::from(u32::MAX),
-        SearchKey::And(keys) => keys.iter().any(has_large_number),
-        SearchKey::Or(a, b) => has_large_number(a) || has_large_number(b),
-        SearchKey::Not(inner) => has_large_number(inner),
+        SearchKey::Sequence(set) | SearchKey::Uid(set) => set.is_saved(),
+        SearchKey::And(keys) => keys.iter().any(is_beyond_it),
+        SearchKey::Or(a, b) => is_beyond_it(a) || is_beyond_it(b),
+        SearchKey::Not(inner) => is_beyond_it(inner),
         _ => false,
     }
 }

@@ -1,6 +1,6 @@
 //! Typed commands.
 
-use super::names::{bytes, flags, mailbox, number64, pattern, sequence_set, status_items};
+use super::names::{bytes, flags, mailbox, message_set, number64, pattern, status_items};
 use super::{fetch, search};
 use gadwall::imap::types::*;
 use gadwall_storage::{FlagChange, Flags, SpecialUse, Timestamp};
@@ -109,7 +109,12 @@ fn mailboxes() -> BoxedStrategy<Command> {
 }
 
 fn list() -> BoxedStrategy<ListCommand> {
-    let options = subsequence(vec!["SUBSCRIBED".to_owned(), "SPECIAL-USE".to_owned()], 0..=2);
+    use ListSelect::{RecursiveMatch, Remote, SpecialUse, Subscribed};
+    let options = subsequence(vec![Subscribed, Remote, RecursiveMatch, SpecialUse], 0..=4);
+    // One says nothing without the other.
+    let options = options.prop_filter("a base option", |options| {
+        !options.contains(&RecursiveMatch) || options.contains(&Subscribed)
+    });
     let returned = prop_oneof![
         Just(ListReturn::Subscribed),
         Just(ListReturn::Children),
@@ -117,8 +122,9 @@ fn list() -> BoxedStrategy<ListCommand> {
         status_items().prop_map(ListReturn::Status),
     ];
     let returns = prop::collection::vec(returned, 0..3);
-    (bytes(), prop::collection::vec(pattern(), 1..3), options, returns)
-        .prop_map(|(reference, patterns, select, returns)| ListCommand {
+    (bytes(), prop::collection::vec(pattern(), 1..3), options, returns, any::<bool>())
+        .prop_map(|(reference, patterns, select, returns, extended)| ListCommand {
+            extended: extended || patterns.len() > 1 || !select.is_empty() || !returns.is_empty(),
             reference,
             patterns,
             select,
@@ -127,7 +133,17 @@ fn list() -> BoxedStrategy<ListCommand> {
         .boxed()
 }
 
+fn search_returns() -> BoxedStrategy<Option<SearchReturns>> {
+    let some = any::<[bool; 5]>().prop_map(|[min, max, all, count, save]| {
+        // No option at all is ALL.
+        let all = all || !(min || max || count || save);
+        SearchReturns { min, max, all, count, save }
+    });
+    prop::option::of(some).boxed()
+}
+
 fn on_messages() -> BoxedStrategy<Command> {
+    let sequence_set = message_set;
     let by = || select(vec![By::Sequence, By::Uid]);
     let since = || prop::option::of(number64());
     let change = (flags(), 0u8..3, any::<bool>()).prop_map(|(flags, kind, silent)| StoreChange {
@@ -137,8 +153,9 @@ fn on_messages() -> BoxedStrategy<Command> {
     let charset = prop::option::of("[A-Z][A-Z0-9-]{1,9}");
     prop_oneof![
         1 => sequence_set().prop_map(|set| Command::Expunge { uids: Some(set) }),
-        4 => (by(), charset, search::key())
-            .prop_map(|(by, charset, key)| Command::Search(SearchCommand { by, charset, key })),
+        4 => (by(), search_returns(), charset, search::key()).prop_map(|(by, returns, charset, key)| {
+            Command::Search(SearchCommand { by, returns, charset, key })
+        }),
         4 => (by(), sequence_set(), fetch::items(), since()).prop_map(|(by, set, items, changed_since)| {
             Command::Fetch { by, set, items, modifiers: FetchModifiers { changed_since } }
         }),

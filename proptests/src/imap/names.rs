@@ -81,6 +81,11 @@ pub fn sequence_set() -> BoxedStrategy<SequenceSet> {
     prop::collection::vec(range, 1..6).prop_map(|r| SequenceSet::new(r).expect("one range at least")).boxed()
 }
 
+/// What a command takes: a set, or what was saved.
+pub fn message_set() -> BoxedStrategy<SequenceSet> {
+    prop_oneof![9 => sequence_set(), 1 => Just(SequenceSet::SAVED)].boxed()
+}
+
 pub fn status_items() -> BoxedStrategy<Vec<StatusItem>> {
     use StatusItem::{HighestModSeq, Messages, Recent, UidNext, UidValidity, Unseen};
     subsequence(vec![Messages, Recent, UidNext, UidValidity, Unseen, HighestModSeq], 1..=6).boxed()

@@ -1,6 +1,6 @@
 //! Search keys.
 
-use super::names::{bytes, keyword, number64, sequence_set};
+use super::names::{bytes, keyword, message_set, number64};
 use gadwall::imap::types::{Day, SearchKey};
 use gadwall_storage::SystemFlag;
 use proptest::prelude::*;
@@ -41,8 +41,8 @@ fn leaf() -> BoxedStrategy<SearchKey> {
     prop_oneof![
         Just(SearchKey::All),
         Just(SearchKey::Recent),
-        sequence_set().prop_map(SearchKey::Sequence),
-        sequence_set().prop_map(SearchKey::Uid),
+        message_set().prop_map(SearchKey::Sequence),
+        message_set().prop_map(SearchKey::Uid),
         prop::sample::select(SystemFlag::ALL.to_vec()).prop_map(SearchKey::Flag),
         keyword().prop_map(SearchKey::Keyword),
         number64().prop_map(SearchKey::Larger),

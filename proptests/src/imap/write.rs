@@ -147,6 +147,9 @@ impl<'a> Writer<'a> {
             SeqNum::Number(n) => n.to_string(),
             SeqNum::Star => "*".into(),
         };
+        if set.is_saved() {
+            self.text("$");
+        }
         for (i, &(first, last)) in set.ranges().iter().enumerate() {
             if i > 0 {
                 self.text(",");
@@ -312,19 +315,29 @@ impl<'a> Writer<'a> {
         });
     }
 
-    fn list_command(&mut self, ListCommand { reference, patterns, select, returns }: &ListCommand) {
+    fn list_command(&mut self, ListCommand { reference, patterns, select, returns, extended }: &ListCommand) {
         self.words(&["LIST", ""]);
-        if !select.is_empty() || self.extends(4) {
-            self.list(select, |w, option| w.word(option));
+        let is_plain = select.is_empty() && returns.is_empty() && patterns.len() == 1;
+        // Where nothing else says that it is extended, its pattern's parentheses do.
+        let in_parentheses = patterns.len() > 1 || (*extended && (is_plain || self.extends(2)));
+        if !select.is_empty() || (*extended && self.extends(4)) {
+            self.list(select, |w, option| {
+                w.word(match option {
+                    ListSelect::Subscribed => "SUBSCRIBED",
+                    ListSelect::Remote => "REMOTE",
+                    ListSelect::RecursiveMatch => "RECURSIVEMATCH",
+                    ListSelect::SpecialUse => "SPECIAL-USE",
+                });
+            });
             self.text(" ");
         }
         self.astring(reference);
         self.text(" ");
         match &patterns[..] {
-            [one] if !self.extends(2) => self.pattern(one),
+            [one] if !in_parentheses => self.pattern(one),
             several => self.list(several, |w, pattern| w.pattern(pattern)),
         }
-        if !returns.is_empty() || self.extends(4) {
+        if !returns.is_empty() || (*extended && self.extends(4)) {
             self.text(" ");
             self.words(&["RETURN", ""]);
             self.list(returns, |w, option| match option {
@@ -352,8 +365,18 @@ impl<'a> Writer<'a> {
                 self.on(By::Uid, "EXPUNGE");
                 self.sequence_set(set);
             }
-            Command::Search(SearchCommand { by, charset, key }) => {
+            Command::Search(SearchCommand { by, returns, charset, key }) => {
                 self.on(*by, "SEARCH");
+                if let Some(SearchReturns { min, max, all, count, save }) = returns {
+                    self.words(&["RETURN", ""]);
+                    let options =
+                        [("MIN", min), ("MAX", max), ("ALL", all), ("COUNT", count), ("SAVE", save)];
+                    let options: Vec<&str> =
+                        options.iter().filter(|(_, is)| **is).map(|(name, _)| *name).collect();
+                    self.text("(");
+                    self.words(&options);
+                    self.text(") ");
+                }
                 if let Some(charset) = charset {
                     self.words(&["CHARSET", ""]);
                     // RFC 3501 §9 search has an astring; RFC 9051 §9 and others no literal.

@@ -173,6 +173,20 @@ responses! {
         => "rfc5161-3.1-enable-lists-what-it-enabled";
     nothing_found_is_not_said: |r, _| if r.trim_end() == "* SEARCH" { vec![] } else { vec![r.into()] }
         => "rfc3501-7.2.5-search-nothing-found-still-answers";
+    an_esearch_has_no_count: |r, _| vec![r.replace(" COUNT ", " TALLY ")]
+        => "rfc4731-3.1-count-is-how-many-match", "rfc4731-3.1-an-empty-mailbox-has-a-count-of-none";
+    an_esearch_of_uids_does_not_say_so: |r, _| vec![r.replace(") UID ", ") ")]
+        => "rfc4731-3.1-uid-search-tells-uids";
+    an_esearch_has_another_tag: |r, _| vec![r.replace("(TAG \"", "(TAG \"x")]
+        => "rfc4731-3.1-the-tag-is-the-command-s";
+    a_search_that_saves_is_told: |r, _| match r.contains("OK Searched") {
+        true => vec!["* SEARCH 1\r\n".into(), r.into()],
+        false => vec![r.into()],
+    } => "rfc5182-2.4-saving-alone-tells-nothing", "rfc4731-3.1-instead-of-a-search-response";
+    childinfo_is_not_said: |r, _| vec![r.replace(" (\"CHILDINFO\" (\"SUBSCRIBED\"))", "")]
+        => "rfc5258-3.5-a-name-above-a-subscribed-one-has-childinfo";
+    nonexistent_is_not_said: |r, _| vec![r.replace("\\NonExistent ", "")]
+        => "rfc5258-3-a-name-that-is-gone-is-nonexistent";
     the_delimiter_is_nil: |r, _| {
         vec![if r.starts_with("* LIST") { r.replace(" \"/\" ", " NIL ") } else { r.into() }]
     } => "rfc3501-6.3.8-an-empty-pattern-asks-for-the-delimiter";

@@ -17,6 +17,8 @@ pub struct View {
     recent: UidSet,
     /// Expunged, but the client has not been told yet.
     gone: UidSet,
+    /// What `$` stands for (RFC 5182 §2.1), with what has gone since.
+    saved: UidSet,
     /// What the client knows of its own changes already: not repeated.
     told: BTreeMap<Uid, ModSeq>,
 }
@@ -48,6 +50,7 @@ impl View {
             modseq: modseq.get(),
             recent,
             gone: UidSet::new(),
+            saved: UidSet::new(),
             told: BTreeMap::new(),
         }
     }
@@ -79,6 +82,9 @@ impl View {
 
     /// The UIDs a command names. Unknown UIDs are left out; an unknown number is an error.
     pub fn resolve(&self, set: &SequenceSet, by: By) -> Result<UidSet, NoSuchNumber> {
+        if set.is_saved() {
+            return Ok(self.saved());
+        }
         let mut found = UidSet::new();
         match by {
             By::Sequence => {
@@ -103,6 +109,9 @@ impl View {
 
     /// As [`View::resolve`] by number, with unknown numbers left out.
     pub fn known(&self, set: &SequenceSet) -> UidSet {
+        if set.is_saved() {
+            return self.saved();
+        }
         let exists = self.exists();
         let known = set.resolve(exists).into_iter().filter(|(first, _)| *first <= exists);
         known
@@ -112,6 +121,16 @@ impl View {
     }
 
     /// Of `uids`, those known to be expunged.
+    /// RFC 5182 §2.1: a message that is expunged is no longer in it.
+    fn saved(&self) -> UidSet {
+        self.saved.intersection(&self.uids())
+    }
+
+    /// What `$` is from now on.
+    pub fn save(&mut self, found: UidSet) {
+        self.saved = found;
+    }
+
     pub fn gone(&self, uids: &UidSet) -> UidSet {
         self.gone.intersection(uids)
     }

@@ -209,23 +209,36 @@ fn create(cursor: &mut Cursor) -> Parsed<Command> {
 /// `LIST [(options)] reference pattern|(patterns) [RETURN (options)]`
 fn list(cursor: &mut Cursor) -> Parsed<Command> {
     cursor.space()?;
-    let mut select = Vec::new();
+    let (mut select, mut extended) = (Vec::new(), false);
     if cursor.peek() == Some(b'(') {
+        extended = true;
         select = cursor.list(0, |cursor| match cursor.keyword()?.as_str() {
-            name @ ("SUBSCRIBED" | "SPECIAL-USE") => Ok(name.to_owned()),
+            "SUBSCRIBED" => Ok(ListSelect::Subscribed),
+            "REMOTE" => Ok(ListSelect::Remote),
+            "RECURSIVEMATCH" => Ok(ListSelect::RecursiveMatch),
+            "SPECIAL-USE" => Ok(ListSelect::SpecialUse),
             _ => expected("no such LIST selection option"),
         })?;
+        // RFC 5258 §3.1 and §6: it says nothing without a base option, which SUBSCRIBED alone is.
+        if select.contains(&ListSelect::RecursiveMatch) && !select.contains(&ListSelect::Subscribed) {
+            return expected("RECURSIVEMATCH needs SUBSCRIBED beside it");
+        }
         cursor.space()?;
     }
     let reference = cursor.astring()?.into_owned();
     cursor.space()?;
-    let patterns =
-        if cursor.peek() == Some(b'(') { cursor.list(1, pattern)? } else { vec![pattern(cursor)?] };
+    let patterns = if cursor.peek() == Some(b'(') {
+        extended = true;
+        cursor.list(1, pattern)?
+    } else {
+        vec![pattern(cursor)?]
+    };
     let mut returns = Vec::new();
     if cursor.eat(b' ') {
         if !cursor.word("RETURN") {
             return expected("expected RETURN");
         }
+        extended = true;
         cursor.space()?;
         returns = cursor.list(0, |cursor| match cursor.keyword()?.as_str() {
             "SUBSCRIBED" => Ok(ListReturn::Subscribed),
@@ -238,7 +251,7 @@ fn list(cursor: &mut Cursor) -> Parsed<Command> {
             _ => expected("no such LIST return option"),
         })?;
     }
-    Ok(Command::List(ListCommand { reference, patterns, select, returns }))
+    Ok(Command::List(ListCommand { reference, patterns, select, returns, extended }))
 }
 
 /// RFC 3501 §6.4.6, RFC 7162 §3.1.3.

@@ -71,6 +71,10 @@ fn flag(cursor: &mut Cursor, flags: &mut Flags) -> Parsed<()> {
 }
 
 pub fn sequence_set(cursor: &mut Cursor) -> Parsed<SequenceSet> {
+    // RFC 5182 §4: alone, never in a list.
+    if cursor.eat(b'$') {
+        return Ok(SequenceSet::SAVED);
+    }
     let mut ranges = Vec::new();
     loop {
         let first = sequence_number(cursor)?;

@@ -1,17 +1,23 @@
-//! SEARCH (RFC 3501 §6.4.4).
+//! SEARCH (RFC 3501 §6.4.4, RFC 4731 §3, RFC 5182).
 
 use super::cursor::{Cursor, Parsed, Syntax, expected};
 use super::date::date;
 use super::mailbox::sequence_set;
-use crate::imap::types::{By, SearchCommand, SearchKey};
+use crate::imap::types::{By, SearchCommand, SearchKey, SearchReturns};
 use gadwall_storage::{Keyword, SystemFlag};
 
 /// Deepest nesting taken.
 const DEPTH: usize = 50;
 
-/// ` [CHARSET name ]key key …`
+/// ` [RETURN (…) ][CHARSET name ]key key …`
 pub fn search(cursor: &mut Cursor, by: By) -> Parsed<SearchCommand> {
     cursor.space()?;
+    let mut wanted = None;
+    if cursor.word("RETURN") {
+        cursor.space()?;
+        wanted = Some(returns(cursor)?);
+        cursor.space()?;
+    }
     let mut charset = None;
     if cursor.word("CHARSET") {
         cursor.space()?;
@@ -22,7 +28,24 @@ pub fn search(cursor: &mut Cursor, by: By) -> Parsed<SearchCommand> {
     while cursor.eat(b' ') {
         keys.push(key(cursor, 0)?);
     }
-    Ok(SearchCommand { by, charset, key: all_of(keys) })
+    Ok(SearchCommand { by, returns: wanted, charset, key: all_of(keys) })
+}
+
+fn returns(cursor: &mut Cursor) -> Parsed<SearchReturns> {
+    let mut wanted = SearchReturns::default();
+    let options = cursor.list(0, |cursor| {
+        match cursor.keyword()?.as_str() {
+            "MIN" => wanted.min = true,
+            "MAX" => wanted.max = true,
+            "ALL" => wanted.all = true,
+            "COUNT" => wanted.count = true,
+            "SAVE" => wanted.save = true,
+            _ => return expected("no such SEARCH return option"),
+        }
+        Ok(())
+    })?;
+    wanted.all |= options.is_empty();
+    Ok(wanted)
 }
 
 fn all_of(mut keys: Vec<SearchKey>) -> SearchKey {
@@ -38,7 +61,7 @@ fn key(cursor: &mut Cursor, depth: usize) -> Parsed<SearchKey> {
     }
     match cursor.peek() {
         Some(b'(') => return cursor.list(1, |cursor| key(cursor, depth + 1)).map(all_of),
-        Some(b'0'..=b'9' | b'*') => return sequence_set(cursor).map(SearchKey::Sequence),
+        Some(b'0'..=b'9' | b'*' | b'$') => return sequence_set(cursor).map(SearchKey::Sequence),
         _ => {}
     }
     let name = cursor.keyword()?;

@@ -1,8 +1,8 @@
 //! Untagged data other than FETCH bodies.
 
 use super::{Recent, encoded_name, flags, mailbox, system_flag};
-use crate::imap::types::StatusItem;
-use gadwall_storage::{Flags, Keyword, Mailbox, MailboxName, ModSeq, SpecialUse, SystemFlag, Uid};
+use crate::imap::types::{By, SearchReturns, StatusItem, Tag};
+use gadwall_storage::{Flags, Keyword, Mailbox, MailboxName, ModSeq, SpecialUse, SystemFlag, Uid, UidSet};
 
 /// `* …` with a line break.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +28,7 @@ pub enum Untagged<'a> {
         numbers: &'a [u32],
         modseq: Option<u64>,
     },
+    Esearch(&'a Esearch<'a>),
     Status {
         name: &'a MailboxName,
         mailbox: &'a Mailbox,
@@ -37,11 +38,26 @@ pub enum Untagged<'a> {
     Id(&'a [(&'a str, &'a str)]),
 }
 
+/// A search's result as RFC 4731 §3.1 has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Esearch<'a> {
+    /// The command that is answered.
+    pub tag: &'a Tag,
+    pub by: By,
+    pub wanted: SearchReturns,
+    /// Message numbers or UIDs: both are positive numbers in ascending order.
+    pub found: &'a UidSet,
+    /// If MODSEQ was among the keys; it is not told of nothing.
+    pub modseq: Option<u64>,
+}
+
 /// One line of LIST.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListEntry<'a> {
     pub name: &'a str,
     pub attributes: Vec<&'static str>,
+    /// RFC 5258 §3.5: a name below it is subscribed, which RECURSIVEMATCH has asked for.
+    pub has_subscribed_below: bool,
 }
 
 /// RFC 6154 §2.
@@ -99,6 +115,7 @@ impl Untagged<'_> {
                     text(out, format_args!(" (MODSEQ {modseq})"));
                 }
             }
+            Untagged::Esearch(result) => esearch(result, out),
             Untagged::Status { name, mailbox: at, items } => {
                 text(out, format_args!("STATUS "));
                 mailbox(name, out);
@@ -123,6 +140,35 @@ fn text(out: &mut Vec<u8>, arguments: std::fmt::Arguments) {
 fn list(kind: &str, entry: &ListEntry, out: &mut Vec<u8>) {
     text(out, format_args!("{kind} ({}) \"/\" ", entry.attributes.join(" ")));
     encoded_name(entry.name, out);
+    if entry.has_subscribed_below {
+        text(out, format_args!(" (\"CHILDINFO\" (\"SUBSCRIBED\"))"));
+    }
+}
+
+/// RFC 4731 §3.1: where nothing was found there is no MIN, no MAX and no ALL.
+fn esearch(result: &Esearch, out: &mut Vec<u8>) {
+    let Esearch { tag, by, wanted, found, modseq } = *result;
+    text(out, format_args!("ESEARCH (TAG \"{}\")", tag.as_str()));
+    if by == By::Uid {
+        text(out, format_args!(" UID"));
+    }
+    if let (Some(first), Some(last)) = (found.first(), found.last()) {
+        if wanted.min {
+            text(out, format_args!(" MIN {first}"));
+        }
+        if wanted.max {
+            text(out, format_args!(" MAX {last}"));
+        }
+        if wanted.all {
+            text(out, format_args!(" ALL {found}"));
+        }
+    }
+    if wanted.count {
+        text(out, format_args!(" COUNT {}", found.len()));
+    }
+    if let Some(modseq) = modseq.filter(|_| !found.is_empty()) {
+        text(out, format_args!(" MODSEQ {modseq}"));
+    }
 }
 
 fn status_items(at: &Mailbox, items: &[StatusItem], out: &mut Vec<u8>) {

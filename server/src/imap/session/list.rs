@@ -1,43 +1,67 @@
-//! LIST and LSUB.
+//! LIST (RFC 3501 §6.3.8, RFC 5258) and LSUB.
 
 use super::matcher::Matcher;
 use super::{Outcome, Session};
 use crate::imap::encode::{ListEntry, Status, Untagged, special_use};
 use crate::imap::mutf7;
-use crate::imap::types::{ListCommand, ListPattern, ListReturn};
+use crate::imap::types::{ListCommand, ListPattern, ListReturn, ListSelect};
 use crate::imap::wire::Wire;
 use gadwall_storage::{Mailbox, MailboxName};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Session {
-    /// RFC 3501 §6.3.8, with the options of RFC 5258 and RFC 6154 that need no more than a look at a mailbox.
+    /// RFC 3501 §6.3.8, RFC 5258, RFC 5819, RFC 6154.
     pub(super) async fn list(&mut self, command: &ListCommand, wire: &mut Wire) -> Outcome {
         let account = self.authenticated()?;
-        if command.patterns.iter().all(|p| p.0.is_empty()) {
+        if !command.extended && command.patterns.iter().all(|p| p.0.is_empty()) {
             // §6.3.8: an empty pattern asks for the delimiter.
-            wire.untagged(&Untagged::List(&ListEntry { name: "", attributes: vec!["\\Noselect"] }));
+            wire.untagged(&Untagged::List(&entry("", vec!["\\Noselect"])));
             return Ok(Status::ok("Listed"));
         }
         let mailboxes = self.services.store.mailboxes(account).await?;
-        let matchers = matchers(&command.reference, &command.patterns);
-        let only = |option: &str| command.select.iter().any(|s| s == option);
-        for mailbox in &mailboxes {
-            let wanted = matchers.iter().any(|m| m.matches(mailbox.name.as_str()))
-                && (!only("SUBSCRIBED") || mailbox.subscribed)
-                && (!only("SPECIAL-USE") || mailbox.special_use.is_some());
-            if !wanted {
+        let subscriptions = match command.select.contains(&ListSelect::Subscribed) {
+            true => self.services.store.subscriptions(account).await?,
+            false => Vec::new(),
+        };
+        let matchers: Vec<Matcher> = matchers(&command.reference, &command.patterns);
+        let matches = |name: &MailboxName| matchers.iter().any(|m| m.matches(name.as_str()));
+        let names = Names::new(command, &mailboxes, &subscriptions);
+        let tells_subscribed = command.returns.contains(&ListReturn::Subscribed);
+        for (name, mailbox) in &names.all {
+            if !matches(name) {
                 continue;
             }
-            let mut attributes = vec![children(mailbox, &mailboxes)];
-            attributes.extend(mailbox.special_use.map(special_use));
-            if mailbox.subscribed && (only("SUBSCRIBED") || command.returns.contains(&ListReturn::Subscribed))
-            {
+            let is_selected = names.selected.binary_search(name).is_ok();
+            let below = names.selected_below(name);
+            // RFC 5258 §3.3: else it is told only if what is selected below it is not listed itself.
+            if !is_selected && below.iter().all(matches) {
+                continue;
+            }
+            let mut attributes = Vec::new();
+            match mailbox {
+                Some(mailbox) => {
+                    attributes.push(children(name, &mailboxes));
+                    attributes.extend(mailbox.special_use.map(special_use));
+                }
+                None => attributes.extend(["\\NonExistent", children(name, &mailboxes)]),
+            }
+            let is_subscribed = match mailbox {
+                Some(mailbox) if tells_subscribed => mailbox.subscribed,
+                _ => subscriptions.binary_search(name).is_ok(),
+            };
+            if is_subscribed {
                 attributes.push("\\Subscribed");
             }
-            wire.untagged(&Untagged::List(&ListEntry { name: mailbox.name.as_str(), attributes }));
+            let has_subscribed_below = !below.is_empty();
+            wire.untagged(&Untagged::List(&ListEntry {
+                name: name.as_str(),
+                attributes,
+                has_subscribed_below,
+            }));
+            // RFC 5819 §2: no STATUS of what can't be selected.
             for option in &command.returns {
-                if let ListReturn::Status(items) = option {
-                    wire.untagged(&Untagged::Status { name: &mailbox.name, mailbox, items });
+                if let (ListReturn::Status(items), Some(mailbox)) = (option, mailbox) {
+                    wire.untagged(&Untagged::Status { name, mailbox, items });
                 }
             }
             wire.relieve().await?;
@@ -59,15 +83,60 @@ impl Session {
             .filter(|parent| matches(parent) && subscribed.binary_search(parent).is_err())
             .collect();
         for name in &parents {
-            let entry = ListEntry { name: name.as_str(), attributes: vec!["\\Noselect"] };
-            wire.untagged(&Untagged::Lsub(&entry));
+            wire.untagged(&Untagged::Lsub(&entry(name.as_str(), vec!["\\Noselect"])));
         }
         for name in subscribed.iter().filter(|name| matches(name)) {
-            wire.untagged(&Untagged::Lsub(&ListEntry { name: name.as_str(), attributes: Vec::new() }));
+            wire.untagged(&Untagged::Lsub(&entry(name.as_str(), Vec::new())));
             wire.relieve().await?;
         }
         Ok(Status::ok("Listed"))
     }
+}
+
+/// The names a LIST chooses from.
+struct Names<'a> {
+    /// All that may be listed, with the mailbox where there is one.
+    all: BTreeMap<MailboxName, Option<&'a Mailbox>>,
+    /// Those that are what the selection options ask for, in order.
+    selected: Vec<MailboxName>,
+    is_recursive: bool,
+}
+
+impl<'a> Names<'a> {
+    fn new(command: &ListCommand, mailboxes: &'a [Mailbox], subscriptions: &[MailboxName]) -> Self {
+        let asks = |option| command.select.contains(&option);
+        let mut all: BTreeMap<MailboxName, Option<&Mailbox>> =
+            mailboxes.iter().map(|mailbox| (mailbox.name.clone(), Some(mailbox))).collect();
+        for name in subscriptions {
+            all.entry(name.clone()).or_insert(None);
+        }
+        let is_selected = |(name, mailbox): &(&MailboxName, &Option<&Mailbox>)| {
+            (!asks(ListSelect::Subscribed) || subscriptions.binary_search(name).is_ok())
+                && (!asks(ListSelect::SpecialUse) || mailbox.is_some_and(|m| m.special_use.is_some()))
+        };
+        let selected: Vec<MailboxName> =
+            all.iter().filter(is_selected).map(|(name, _)| name.clone()).collect();
+        let is_recursive = asks(ListSelect::RecursiveMatch);
+        if is_recursive {
+            let above = selected.iter().flat_map(|n| std::iter::successors(n.parent(), MailboxName::parent));
+            above.for_each(|name| _ = all.entry(name).or_insert(None));
+        }
+        Names { all, selected, is_recursive }
+    }
+
+    /// What is selected below a name, as far as that is asked for.
+    fn selected_below(&self, name: &MailboxName) -> &[MailboxName] {
+        if !self.is_recursive {
+            return &[];
+        }
+        let from = first_below(&self.selected, name, |other| other);
+        let count = self.selected[from..].iter().take_while(|other| other.is_below(name)).count();
+        &self.selected[from..from + count]
+    }
+}
+
+fn entry<'a>(name: &'a str, attributes: Vec<&'static str>) -> ListEntry<'a> {
+    ListEntry { name, attributes, has_subscribed_below: false }
 }
 
 fn matchers(reference: &[u8], patterns: &[ListPattern]) -> Vec<Matcher> {
@@ -75,12 +144,17 @@ fn matchers(reference: &[u8], patterns: &[ListPattern]) -> Vec<Matcher> {
     patterns.iter().map(|pattern| Matcher::new(&reference, &pattern.0)).collect()
 }
 
-/// RFC 3348. Names are sorted, but `a-b` comes between `a` and `a/b`: so it is not simply the next one.
-fn children(mailbox: &Mailbox, all: &[Mailbox]) -> &'static str {
-    let below = format!("{}{}", mailbox.name, MailboxName::DELIMITER);
-    let at = all.partition_point(|other| other.name.as_str() < below.as_str());
-    match all.get(at) {
-        Some(next) if next.name.is_below(&mailbox.name) => "\\HasChildren",
+/// RFC 3348.
+fn children(name: &MailboxName, all: &[Mailbox]) -> &'static str {
+    match all.get(first_below(all, name, |mailbox| &mailbox.name)) {
+        Some(next) if next.name.is_below(name) => "\\HasChildren",
         _ => "\\HasNoChildren",
     }
+}
+
+/// Where what is below a name begins. Names are sorted, but `a-b` comes between `a` and `a/b`: so it is not simply the
+/// next one.
+fn first_below<T>(sorted: &[T], name: &MailboxName, name_of: impl Fn(&T) -> &MailboxName) -> usize {
+    let below = format!("{name}{}", MailboxName::DELIMITER);
+    sorted.partition_point(|other| name_of(other).as_str() < below.as_str())
 }

@@ -21,7 +21,7 @@ pub use auth::AuthNext;
 pub use fail::{Fail, Outcome};
 
 use super::encode::{Code, Status, Untagged};
-use super::types::{Command, MailboxArg, SelectMode, Tagged};
+use super::types::{Command, MailboxArg, SelectMode, Tag, Tagged};
 use super::view::{Expunges, View};
 use super::wire::Wire;
 use crate::Services;
@@ -100,7 +100,8 @@ impl Session {
         let mut list = vec!["IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE"];
         if self.account.is_some() {
             list.extend(["IDLE", "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN", "SPECIAL-USE"]);
-            list.extend(["CREATE-SPECIAL-USE", "CONDSTORE", "MULTIAPPEND", "WITHIN"]);
+            list.extend(["CREATE-SPECIAL-USE", "CONDSTORE", "MULTIAPPEND", "WITHIN", "ESEARCH"]);
+            list.extend(["SEARCHRES", "LIST-EXTENDED", "LIST-STATUS"]);
             return list.join(" ");
         }
         if self.can_start_tls() {
@@ -123,7 +124,7 @@ impl Session {
     ) -> Result<Status, Fail> {
         let expunges = expunges_during(&command);
         let silent = matches!(command, Command::Select { .. } | Command::Close | Command::Unselect);
-        let status = match self.run(command, wire).await {
+        let status = match self.run(&tag, command, wire).await {
             Ok(status) => status,
             Err(Fail::Status(status)) => status,
             Err(fail) => return Err(fail),
@@ -135,7 +136,7 @@ impl Session {
         Ok(status)
     }
 
-    async fn run(&mut self, command: Command, wire: &mut Wire) -> Outcome {
+    async fn run(&mut self, tag: &Tag, command: Command, wire: &mut Wire) -> Outcome {
         match command {
             Command::Capability => {
                 wire.untagged(&Untagged::Capability(&self.capabilities()));
@@ -171,7 +172,7 @@ impl Session {
                 Ok(Status::ok("Mailbox closed"))
             }
             Command::Expunge { uids } => self.expunge(uids.as_ref()).await,
-            Command::Search(search) => self.search(&search, wire).await,
+            Command::Search(search) => self.search(tag, &search, wire).await,
             Command::Fetch { by, set, items, modifiers } => {
                 self.fetch(by, &set, items, &modifiers, wire).await
             }

@@ -1,29 +1,37 @@
-//! SEARCH (RFC 3501 §6.4.4).
+//! SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 5182).
 
 use super::{Outcome, Session};
-use crate::imap::encode::{Code, Status, Untagged};
+use crate::imap::encode::{Code, Esearch, Status, Untagged};
 use crate::imap::search::{Context, Needs, Prepared};
-use crate::imap::types::{By, SearchCommand};
+use crate::imap::types::{By, SearchCommand, SearchReturns, Tag};
 use crate::imap::wire::Wire;
-use gadwall_storage::{Message, MessageQuery, UidSet};
+use gadwall_storage::{MessageQuery, ModSeq, Uid, UidSet};
 
 /// Messages looked at between two looks at the rest of the world.
 const PAGE: usize = 200;
 
 impl Session {
-    pub(super) async fn search(&mut self, command: &SearchCommand, wire: &mut Wire) -> Outcome {
+    pub(super) async fn search(&mut self, tag: &Tag, command: &SearchCommand, wire: &mut Wire) -> Outcome {
         let services = self.services.clone();
         let selected = self.selected()?;
         let at = selected.at;
-        let context = Context { view: &selected.view, now: services.env.clock.now() };
-        let key = match Prepared::new(&command.key, command.charset.as_deref(), &context) {
+        let now = services.env.clock.now();
+        let context = Context { view: &selected.view, now };
+        let prepared = Prepared::new(&command.key, command.charset.as_deref(), &context);
+        let wanted = command.returns.unwrap_or_default();
+        if wanted.save {
+            // RFC 5182 §2.1: so it stays if this comes to a NO.
+            selected.view.save(UidSet::new());
+        }
+        let key = match prepared {
             Ok(key) => key,
             Err(charset) => {
                 let status = Status::no(format!("The charset {charset} is not known"));
                 return Err(status.code(Code::BadCharset).into());
             }
         };
-        let (mut numbers, mut highest) = (Vec::new(), 0);
+        let context = Context { view: &selected.view, now };
+        let mut found = Found::default();
         let mut left = key.candidates(&selected.view.uids());
         while !left.is_empty() {
             let page: UidSet = left.iter().take(PAGE).collect();
@@ -33,23 +41,78 @@ impl Session {
                 query = query.with_details();
             }
             for message in services.store.messages(at, query).await? {
-                let Some(number) = selected.view.number(message.uid) else { continue };
-                if key.matches(&message, &*services.store, at, &context).await? {
-                    numbers.push(found(command.by, number, &message));
-                    highest = highest.max(message.modseq.get());
+                if selected.view.number(message.uid).is_some()
+                    && key.matches(&message, &*services.store, at, &context).await?
+                {
+                    found.add(message.uid, message.modseq);
                 }
             }
+            // The first that matches is enough where nothing else is wanted.
+            if wanted.min && !wanted.max && !wanted.is_whole() && !found.uids.is_empty() {
+                break;
+            }
         }
-        let modseq = key.names_modseq().then_some(highest);
+        let numbers = match command.by {
+            By::Uid => found.uids.clone(),
+            By::Sequence => {
+                found.uids.iter().filter_map(|uid| selected.view.number(uid)).filter_map(Uid::new).collect()
+            }
+        };
+        if wanted.save {
+            selected.view.save(found.saved(wanted));
+        }
+        let modseq = key.names_modseq().then(|| found.modseq(wanted));
         self.condstore |= modseq.is_some();
-        wire.untagged(&Untagged::Search { numbers: &numbers, modseq });
+        match command.returns {
+            None => {
+                let numbers: Vec<u32> = numbers.iter().map(Uid::get).collect();
+                wire.untagged(&Untagged::Search { numbers: &numbers, modseq });
+            }
+            // RFC 5182 §2.4: where nothing is to be told, there is no response.
+            Some(SearchReturns { min: false, max: false, all: false, count: false, save: _ }) => {}
+            Some(wanted) => {
+                let result = Esearch { tag, by: command.by, wanted, found: &numbers, modseq };
+                wire.untagged(&Untagged::Esearch(&result));
+            }
+        }
         Ok(Status::ok("Searched"))
     }
 }
 
-fn found(by: By, number: u32, message: &Message) -> u32 {
-    match by {
-        By::Sequence => number,
-        By::Uid => message.uid.get(),
+/// What was found, in ascending order.
+#[derive(Debug, Default)]
+struct Found {
+    uids: UidSet,
+    /// Mod-sequences of the first, of the last and of the one that changed last.
+    first: u64,
+    last: u64,
+    highest: u64,
+}
+
+impl Found {
+    fn add(&mut self, uid: Uid, modseq: ModSeq) {
+        if self.uids.is_empty() {
+            self.first = modseq.get();
+        }
+        self.last = modseq.get();
+        self.highest = self.highest.max(modseq.get());
+        self.uids.insert(uid);
+    }
+
+    /// RFC 4731 §3.2: of the messages that are told of, unless the result as a whole is.
+    fn modseq(&self, wanted: SearchReturns) -> u64 {
+        let min = if wanted.min { self.first } else { 0 };
+        let max = if wanted.max { self.last } else { 0 };
+        if wanted.is_whole() { self.highest } else { min.max(max) }
+    }
+
+    /// RFC 5182 §2.4: the messages that are told of, unless the result as a whole is.
+    fn saved(&self, wanted: SearchReturns) -> UidSet {
+        if wanted.is_whole() {
+            return self.uids.clone();
+        }
+        let min = self.uids.first().filter(|_| wanted.min);
+        let max = self.uids.last().filter(|_| wanted.max);
+        min.into_iter().chain(max).collect()
     }
 }

@@ -165,9 +165,22 @@ pub struct SelectParams {
 pub struct ListCommand {
     pub reference: Vec<u8>,
     pub patterns: Vec<ListPattern>,
-    /// `RETURN (SPECIAL-USE ...)` and the selection options, in capitals, as sent; empty for plain LIST.
-    pub select: Vec<String>,
+    /// As sent; empty for plain LIST.
+    pub select: Vec<ListSelect>,
     pub returns: Vec<ListReturn>,
+    /// Whether it has options or patterns in parentheses (RFC 5258 §3): then `""` is a pattern as any other.
+    pub extended: bool,
+}
+
+/// What a name has to be to be listed (RFC 5258 §3.1, RFC 6154 §2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListSelect {
+    Subscribed,
+    /// Mailboxes elsewhere as well: there are none.
+    Remote,
+    /// Names above one that is selected as well.
+    RecursiveMatch,
+    SpecialUse,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,10 +204,30 @@ pub struct AppendHeader {
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchCommand {
     pub by: By,
+    /// `RETURN (...)`: what is wanted of the result, in an ESEARCH response. `None`: a SEARCH response.
+    pub returns: Option<SearchReturns>,
     /// As named, in capitals; the decoder does not judge it.
     pub charset: Option<String>,
     /// The keys, all of which must match.
     pub key: SearchKey,
+}
+
+/// RFC 4731 §3.1. `RETURN ()` is `RETURN (ALL)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SearchReturns {
+    pub min: bool,
+    pub max: bool,
+    pub all: bool,
+    pub count: bool,
+    /// RFC 5182: what is found is what `$` stands for from then on.
+    pub save: bool,
+}
+
+impl SearchReturns {
+    /// Whether the result as a whole is wanted, and not only its first or last.
+    pub fn is_whole(self) -> bool {
+        self.all || self.count || !(self.min || self.max)
+    }
 }
 
 /// RFC 4466 §2.4, RFC 7162 §3.1.4.

@@ -1,8 +1,9 @@
-//! Sequence sets as sent: `*` is known only to the session.
+//! Sequence sets as sent: `*` and `$` are known only to the session.
 
 use std::num::NonZeroU32;
 
-/// `1,3:5,*` (RFC 3501 §9). Never empty; at most [`SequenceSet::MAX_RANGES`] ranges.
+/// `1,3:5,*` (RFC 3501 §9), of at least one and at most [`SequenceSet::MAX_RANGES`] ranges; or `$`, what the last
+/// search has saved (RFC 5182 §2.1), which has none of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SequenceSet(Vec<(SeqNum, SeqNum)>);
 
@@ -16,9 +17,16 @@ pub enum SeqNum {
 impl SequenceSet {
     pub const MAX_RANGES: usize = 10_000;
 
+    /// `$`
+    pub const SAVED: SequenceSet = SequenceSet(Vec::new());
+
     /// `None` if `ranges` is empty or too long. A single number is a range of itself.
     pub fn new(ranges: Vec<(SeqNum, SeqNum)>) -> Option<Self> {
         (!ranges.is_empty() && ranges.len() <= Self::MAX_RANGES).then_some(Self(ranges))
+    }
+
+    pub fn is_saved(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub fn ranges(&self) -> &[(SeqNum, SeqNum)] {
