@@ -143,7 +143,6 @@ fn search_returns() -> BoxedStrategy<Option<SearchReturns>> {
 }
 
 fn on_messages() -> BoxedStrategy<Command> {
-    let sequence_set = message_set;
     let by = || select(vec![By::Sequence, By::Uid]);
     let since = || prop::option::of(number64());
     let change = (flags(), 0u8..3, any::<bool>()).prop_map(|(flags, kind, silent)| StoreChange {
@@ -152,18 +151,18 @@ fn on_messages() -> BoxedStrategy<Command> {
     });
     let charset = prop::option::of("[A-Z][A-Z0-9-]{1,9}");
     prop_oneof![
-        1 => sequence_set().prop_map(|set| Command::Expunge { uids: Some(set) }),
+        1 => message_set().prop_map(|set| Command::Expunge { uids: Some(set) }),
         4 => (by(), search_returns(), charset, search::key()).prop_map(|(by, returns, charset, key)| {
             Command::Search(SearchCommand { by, returns, charset, key })
         }),
-        4 => (by(), sequence_set(), fetch::items(), since()).prop_map(|(by, set, items, changed_since)| {
+        4 => (by(), message_set(), fetch::items(), since()).prop_map(|(by, set, items, changed_since)| {
             Command::Fetch { by, set, items, modifiers: FetchModifiers { changed_since } }
         }),
-        2 => (by(), sequence_set(), change, since()).prop_map(|(by, set, change, unchanged_since)| {
+        2 => (by(), message_set(), change, since()).prop_map(|(by, set, change, unchanged_since)| {
             Command::Store { by, set, change, unchanged_since }
         }),
-        1 => (by(), sequence_set(), mailbox()).prop_map(|(by, set, to)| Command::Copy { by, set, to }),
-        1 => (by(), sequence_set(), mailbox()).prop_map(|(by, set, to)| Command::Move { by, set, to }),
+        1 => (by(), message_set(), mailbox()).prop_map(|(by, set, to)| Command::Copy { by, set, to }),
+        1 => (by(), message_set(), mailbox()).prop_map(|(by, set, to)| Command::Move { by, set, to }),
     ]
     .boxed()
 }

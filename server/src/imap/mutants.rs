@@ -183,6 +183,14 @@ responses! {
         true => vec!["* SEARCH 1\r\n".into(), r.into()],
         false => vec![r.into()],
     } => "rfc5182-2.4-saving-alone-tells-nothing", "rfc4731-3.1-instead-of-a-search-response";
+    a_search_that_saves_has_an_esearch: |r, _| match r.contains("OK Searched") {
+        true => vec!["* ESEARCH (TAG \"a\")\r\n".into(), r.into()],
+        false => vec![r.into()],
+    } => "rfc5182-2.4-saving-alone-tells-nothing";
+    a_name_is_listed_twice: |r, _| match r.starts_with("* LIST") {
+        true => vec![r.into(), r.into()],
+        false => vec![r.into()],
+    } => "rfc5258-3-several-patterns-list-a-name-once";
     childinfo_is_not_said: |r, _| vec![r.replace(" (\"CHILDINFO\" (\"SUBSCRIBED\"))", "")]
         => "rfc5258-3.5-a-name-above-a-subscribed-one-has-childinfo";
     nonexistent_is_not_said: |r, _| vec![r.replace("\\NonExistent ", "")]

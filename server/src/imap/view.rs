@@ -120,7 +120,6 @@ impl View {
             .collect()
     }
 
-    /// Of `uids`, those known to be expunged.
     /// RFC 5182 §2.1: a message that is expunged is no longer in it.
     fn saved(&self) -> UidSet {
         self.saved.intersection(&self.uids())
@@ -131,6 +130,7 @@ impl View {
         self.saved = found;
     }
 
+    /// Of `uids`, those known to be expunged.
     pub fn gone(&self, uids: &UidSet) -> UidSet {
         self.gone.intersection(uids)
     }

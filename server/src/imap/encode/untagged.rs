@@ -25,7 +25,8 @@ pub enum Untagged<'a> {
     List(&'a ListEntry<'a>),
     Lsub(&'a ListEntry<'a>),
     Search {
-        numbers: &'a [u32],
+        /// Message numbers or UIDs.
+        numbers: &'a UidSet,
         modseq: Option<u64>,
     },
     Esearch(&'a Esearch<'a>),

@@ -7,6 +7,7 @@ use crate::imap::mutf7;
 use crate::imap::types::{ListCommand, ListPattern, ListReturn, ListSelect};
 use crate::imap::wire::Wire;
 use gadwall_storage::{Mailbox, MailboxName};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Session {
@@ -18,23 +19,30 @@ impl Session {
             wire.untagged(&Untagged::List(&entry("", vec!["\\Noselect"])));
             return Ok(Status::ok("Listed"));
         }
-        let mailboxes = self.services.store.mailboxes(account).await?;
+        // Before the mailboxes: one that is made and subscribed meanwhile must not look as if it didn't exist.
         let subscriptions = match command.select.contains(&ListSelect::Subscribed) {
             true => self.services.store.subscriptions(account).await?,
             false => Vec::new(),
         };
-        let matchers: Vec<Matcher> = matchers(&command.reference, &command.patterns);
+        let mailboxes = self.services.store.mailboxes(account).await?;
+        let matchers = matchers(&command.reference, &command.patterns);
         let matches = |name: &MailboxName| matchers.iter().any(|m| m.matches(name.as_str()));
         let names = Names::new(command, &mailboxes, &subscriptions);
         let tells_subscribed = command.returns.contains(&ListReturn::Subscribed);
+        // RFC 5258 §3: an option that is given twice counts once.
+        let status = command.returns.iter().find_map(|option| match option {
+            ListReturn::Status(items) => Some(items),
+            _ => None,
+        });
         for (name, mailbox) in &names.all {
+            let name = name.as_ref();
             if !matches(name) {
                 continue;
             }
-            let is_selected = names.selected.binary_search(name).is_ok();
+            let is_selected = names.selected.binary_search(&name).is_ok();
             let below = names.selected_below(name);
             // RFC 5258 §3.3: else it is told only if what is selected below it is not listed itself.
-            if !is_selected && below.iter().all(matches) {
+            if !is_selected && below.iter().all(|other| matches(other)) {
                 continue;
             }
             let mut attributes = Vec::new();
@@ -45,24 +53,17 @@ impl Session {
                 }
                 None => attributes.extend(["\\NonExistent", children(name, &mailboxes)]),
             }
-            let is_subscribed = match mailbox {
-                Some(mailbox) if tells_subscribed => mailbox.subscribed,
-                _ => subscriptions.binary_search(name).is_ok(),
-            };
-            if is_subscribed {
+            if subscriptions.binary_search(name).is_ok()
+                || tells_subscribed && mailbox.is_some_and(|mailbox| mailbox.subscribed)
+            {
                 attributes.push("\\Subscribed");
             }
-            let has_subscribed_below = !below.is_empty();
-            wire.untagged(&Untagged::List(&ListEntry {
-                name: name.as_str(),
-                attributes,
-                has_subscribed_below,
-            }));
+            let entry =
+                ListEntry { has_subscribed_below: !below.is_empty(), ..entry(name.as_str(), attributes) };
+            wire.untagged(&Untagged::List(&entry));
             // RFC 5819 §2: no STATUS of what can't be selected.
-            for option in &command.returns {
-                if let (ListReturn::Status(items), Some(mailbox)) = (option, mailbox) {
-                    wire.untagged(&Untagged::Status { name, mailbox, items });
-                }
+            if let (Some(items), Some(mailbox)) = (status, mailbox) {
+                wire.untagged(&Untagged::Status { name, mailbox, items });
             }
             wire.relieve().await?;
         }
@@ -96,36 +97,39 @@ impl Session {
 /// The names a LIST chooses from.
 struct Names<'a> {
     /// All that may be listed, with the mailbox where there is one.
-    all: BTreeMap<MailboxName, Option<&'a Mailbox>>,
+    all: BTreeMap<Cow<'a, MailboxName>, Option<&'a Mailbox>>,
     /// Those that are what the selection options ask for, in order.
-    selected: Vec<MailboxName>,
+    selected: Vec<&'a MailboxName>,
     is_recursive: bool,
 }
 
 impl<'a> Names<'a> {
-    fn new(command: &ListCommand, mailboxes: &'a [Mailbox], subscriptions: &[MailboxName]) -> Self {
+    fn new(command: &ListCommand, mailboxes: &'a [Mailbox], subscriptions: &'a [MailboxName]) -> Self {
         let asks = |option| command.select.contains(&option);
-        let mut all: BTreeMap<MailboxName, Option<&Mailbox>> =
-            mailboxes.iter().map(|mailbox| (mailbox.name.clone(), Some(mailbox))).collect();
-        for name in subscriptions {
-            all.entry(name.clone()).or_insert(None);
-        }
-        let is_selected = |(name, mailbox): &(&MailboxName, &Option<&Mailbox>)| {
+        let mut known: BTreeMap<&MailboxName, Option<&Mailbox>> =
+            subscriptions.iter().map(|name| (name, None)).collect();
+        known.extend(mailboxes.iter().map(|mailbox| (&mailbox.name, Some(mailbox))));
+        let is_selected = |name, mailbox: Option<&Mailbox>| {
             (!asks(ListSelect::Subscribed) || subscriptions.binary_search(name).is_ok())
                 && (!asks(ListSelect::SpecialUse) || mailbox.is_some_and(|m| m.special_use.is_some()))
         };
-        let selected: Vec<MailboxName> =
-            all.iter().filter(is_selected).map(|(name, _)| name.clone()).collect();
+        let selected: Vec<&MailboxName> = known
+            .iter()
+            .filter(|(name, mailbox)| is_selected(name, **mailbox))
+            .map(|(name, _)| *name)
+            .collect();
+        let mut all: BTreeMap<_, _> =
+            known.into_iter().map(|(name, mailbox)| (Cow::Borrowed(name), mailbox)).collect();
         let is_recursive = asks(ListSelect::RecursiveMatch);
         if is_recursive {
             let above = selected.iter().flat_map(|n| std::iter::successors(n.parent(), MailboxName::parent));
-            above.for_each(|name| _ = all.entry(name).or_insert(None));
+            above.for_each(|name| _ = all.entry(Cow::Owned(name)).or_insert(None));
         }
         Names { all, selected, is_recursive }
     }
 
     /// What is selected below a name, as far as that is asked for.
-    fn selected_below(&self, name: &MailboxName) -> &[MailboxName] {
+    fn selected_below(&self, name: &MailboxName) -> &[&'a MailboxName] {
         if !self.is_recursive {
             return &[];
         }

@@ -6,6 +6,7 @@ use crate::imap::search::{Context, Needs, Prepared};
 use crate::imap::types::{By, SearchCommand, SearchReturns, Tag};
 use crate::imap::wire::Wire;
 use gadwall_storage::{MessageQuery, ModSeq, Uid, UidSet};
+use std::borrow::Cow;
 
 /// Messages looked at between two looks at the rest of the world.
 const PAGE: usize = 200;
@@ -48,14 +49,15 @@ impl Session {
                 }
             }
             // The first that matches is enough where nothing else is wanted.
-            if wanted.min && !wanted.max && !wanted.is_whole() && !found.uids.is_empty() {
+            if !wanted.is_whole() && !wanted.max && !found.uids.is_empty() {
                 break;
             }
         }
         let numbers = match command.by {
-            By::Uid => found.uids.clone(),
+            By::Uid => Cow::Borrowed(&found.uids),
             By::Sequence => {
-                found.uids.iter().filter_map(|uid| selected.view.number(uid)).filter_map(Uid::new).collect()
+                let numbers = found.uids.iter().filter_map(|uid| selected.view.number(uid));
+                Cow::Owned(numbers.filter_map(Uid::new).collect())
             }
         };
         if wanted.save {
@@ -64,10 +66,7 @@ impl Session {
         let modseq = key.names_modseq().then(|| found.modseq(wanted));
         self.condstore |= modseq.is_some();
         match command.returns {
-            None => {
-                let numbers: Vec<u32> = numbers.iter().map(Uid::get).collect();
-                wire.untagged(&Untagged::Search { numbers: &numbers, modseq });
-            }
+            None => wire.untagged(&Untagged::Search { numbers: &numbers, modseq }),
             // RFC 5182 §2.4: where nothing is to be told, there is no response.
             Some(SearchReturns { min: false, max: false, all: false, count: false, save: _ }) => {}
             Some(wanted) => {
