@@ -1,7 +1,10 @@
 //! Many runs, each in a process of its own: what a process has done before shows in some libraries, and a run that
 //! panics or hangs must not take the others along.
 
+pub mod ledger;
+
 use crate::world::{CONTROLS, Control, Kind};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -112,8 +115,19 @@ impl Campaign {
 
     /// Whether all are clean. Prints what was found, and in the end what the runs have lived through.
     pub fn run(&self, seeds: Range<u64>) -> Result<bool, String> {
+        let sums = self.sum(seeds.clone())?;
+        sums.print();
+        println!("seeds {}..{}", seeds.start, seeds.end);
+        // Runs that are told more than how long to go on are not all there can be.
+        let is_everything = self.told.iter().all(|told| told.starts_with("--storm"));
+        Ok(sums.not_clean == 0 && (!is_everything || sums.has_lived_through_everything()))
+    }
+
+    /// What the runs of these seeds have lived through. Prints what they find as they find it.
+    fn sum(&self, seeds: Range<u64>) -> Result<Sums, String> {
         let sums = Mutex::new(Sums::default());
-        self.all(seeds.clone(), |outcome| {
+        let (began, cpu) = (now(), children_cpu_seconds());
+        self.all(seeds, |outcome| {
             for finding in outcome.findings() {
                 println!("seed {}: {finding}", outcome.seed);
                 println!("  again: sim/run --seed {} {}", outcome.seed, self.told.join(" "));
@@ -121,23 +135,35 @@ impl Campaign {
             sums.lock().expect("nothing panics here").add(&outcome);
             true
         })?;
-        let sums = sums.into_inner().expect("nothing panics here");
-        sums.print(&seeds);
-        // Runs that are told more than how long to go on are not all there can be.
-        let is_everything = self.told.iter().all(|told| told.starts_with("--storm"));
-        let missed = if is_everything { sums.missed() } else { Vec::new() };
-        for mark in &missed {
-            println!("NOT LIVED THROUGH by any of {} runs: {mark}", sums.runs);
-        }
-        Ok(sums.not_clean == 0 && missed.is_empty())
+        let mut sums = sums.into_inner().expect("nothing panics here");
+        sums.wall_seconds = now().duration_since(began).as_secs_f64();
+        sums.cpu_seconds = children_cpu_seconds() - cpu;
+        Ok(sums)
     }
 }
 
+/// How fast runs go is measured on the machine's own clock.
+#[allow(clippy::disallowed_methods)]
+fn now() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
+/// What the processes that have been waited for have used, and theirs: proc(5), `cutime` and `cstime`, in hundredths on
+/// every Linux there is. 0 where there is no such file.
+fn children_cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The program's name comes second, in brackets, and may hold anything.
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+    fields.skip(13).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
 /// What runs have lived through, together.
-#[derive(Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Sums {
     runs: u64,
     not_clean: u64,
+    wall_seconds: f64,
+    cpu_seconds: f64,
     virtual_seconds: f64,
     counts: BTreeMap<String, u64>,
 }
@@ -166,14 +192,48 @@ impl Sums {
         all.filter(|mark| self.counts.get(mark).is_none_or(|count| *count == 0)).collect()
     }
 
-    fn print(&self, seeds: &Range<u64>) {
+    /// Says what has not been lived through, if anything.
+    fn has_lived_through_everything(&self) -> bool {
+        let missed = self.missed();
+        for mark in &missed {
+            println!("NOT LIVED THROUGH by any of {} runs: {mark}", self.runs);
+        }
+        missed.is_empty()
+    }
+
+    /// Adds what other runs have lived through.
+    fn add_all(&mut self, others: &Sums) {
+        self.runs += others.runs;
+        self.not_clean += others.not_clean;
+        self.wall_seconds += others.wall_seconds;
+        self.cpu_seconds += others.cpu_seconds;
+        self.virtual_seconds += others.virtual_seconds;
+        for (name, count) in &others.counts {
+            *self.counts.entry(name.clone()).or_default() += count;
+        }
+    }
+
+    fn print(&self) {
         for (name, count) in &self.counts {
             println!("{count:>10}  {name}");
         }
-        println!(
-            "seeds {}..{}: {} runs, {} not clean, {:.0} virtual seconds",
-            seeds.start, seeds.end, self.runs, self.not_clean, self.virtual_seconds
-        );
+        println!("{self}");
+    }
+}
+
+impl std::fmt::Display for Sums {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let faults = self.counts.iter().filter(|(name, _)| name.starts_with("struck/"));
+        write!(
+            f,
+            "{} runs, {} not clean, {} faults, {:.0} virtual seconds; {:.0} runs a minute, {:.0} virtual seconds a CPU second",
+            self.runs,
+            self.not_clean,
+            faults.map(|(_, count)| count).sum::<u64>(),
+            self.virtual_seconds,
+            60.0 * self.runs as f64 / self.wall_seconds.max(0.001),
+            self.virtual_seconds / self.cpu_seconds.max(0.001),
+        )
     }
 }
 

@@ -73,6 +73,25 @@ enum Command {
         #[arg(long)]
         only: Option<Control>,
     },
+    /// Runs seeds for hours, in parts, each of which is written down: what is cut off goes on where it was
+    Campaign {
+        #[arg(long, value_parser = range, default_value = "0..10000")]
+        seeds: Range<u64>,
+        /// How many run at the same time
+        #[arg(long, default_value_t = 2)]
+        jobs: usize,
+        /// How many seeds are written down together
+        #[arg(long, default_value_t = 250)]
+        part: u64,
+        /// Where they are written down: a line of JSON for each part
+        #[arg(long, value_name = "FILE", default_value = "campaign.jsonl")]
+        ledger: std::path::PathBuf,
+    },
+}
+
+/// What sim/run was built from, as `git describe` says it.
+fn commit() -> String {
+    std::env::var("GADWALL_SIM_COMMIT").unwrap_or_else(|_| "unknown".to_owned())
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {
@@ -109,6 +128,10 @@ fn main() -> ExitCode {
         Some(Command::Meta { seeds }) => campaign::meta(seeds),
         Some(Command::Regressions) => campaign::regressions(campaign::REGRESSIONS),
         Some(Command::Controls { at_most, only }) => campaign::controls(at_most, only),
+        Some(Command::Campaign { seeds, jobs, part, ledger }) => {
+            let campaign = Campaign { jobs, told: Vec::new() };
+            campaign::ledger::run(&campaign, seeds, part, &commit(), &ledger)
+        }
         None => match (arguments.run.seed, arguments.run.seeds.clone()) {
             (Some(seed), None) => one(&arguments.run, seed).map_err(|e| e.to_string()),
             (None, Some(seeds)) => {
@@ -139,7 +162,7 @@ fn one(arguments: &Run, seed: u64) -> std::io::Result<bool> {
     };
     let plan = arguments.plan(seed);
     if !arguments.json {
-        println!("seed {seed}: {}", plan.swarm);
+        println!("seed {seed}, commit {}: {}", commit(), plan.swarm);
         println!("again: sim/run --seed {seed} {}", arguments.for_child().join(" "));
     }
     // Libraries that ask the operating system for time or randomness get the run's.
