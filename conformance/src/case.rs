@@ -36,6 +36,7 @@
 //! | `M:`, `!M:` | as `S:` and `!S:`, compared by structure: see `shape.rs` |
 //! | `T:` | how the tagged response begins |
 //! | `!T:` | how it must not begin |
+//! | `A:` | a status response that must have come, untagged or tagged, without `*` or tag |
 //! | `R:` | bytes, sent as they are |
 //! | `L:` | the next line must be this |
 //! | `U:` | lines are read up to this one |
@@ -127,6 +128,7 @@ pub struct Command {
     pub forbidden_shapes: Vec<String>,
     pub tagged: String,
     pub forbidden_tagged: Vec<String>,
+    pub anywhere: Vec<String>,
 }
 
 impl Command {
@@ -143,6 +145,7 @@ impl Command {
             forbidden_shapes: all(&self.forbidden_shapes),
             tagged: change(&self.tagged),
             forbidden_tagged: all(&self.forbidden_tagged),
+            anywhere: all(&self.anywhere),
         }
     }
 }
@@ -221,6 +224,7 @@ impl Case {
             "M" => command.shapes.push(value),
             "!M" => command.forbidden_shapes.push(value),
             "!T" => command.forbidden_tagged.push(value),
+            "A" => command.anywhere.push(value),
             "T" if command.tagged.is_empty() => command.tagged = value,
             "T" => return Err("a second T: for one command"),
             _ => return Err("unknown key"),

@@ -71,6 +71,12 @@ impl Talk {
                 return Err(format!("the tagged response must not begin with {forbidden:?}"));
             }
         }
+        for wanted in &command.anywhere {
+            let untagged = answer.lines().filter_map(|line| line.strip_prefix("* "));
+            let found =
+                untagged.chain([answer.tagged.as_str()]).find_map(|line| matches(wanted, line, variables));
+            variables.extend(found.ok_or_else(|| format!("missing, untagged or tagged: {wanted}"))?);
+        }
         for wanted in &command.untagged {
             let found = answer.lines().find_map(|line| matches(wanted, line, variables));
             variables.extend(found.ok_or_else(|| format!("missing: {wanted}"))?);

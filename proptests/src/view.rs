@@ -147,9 +147,10 @@ impl Client {
     /// Panics where a real client loses count: numbers beyond the list, an EXISTS that shrinks.
     pub fn hear(&mut self, update: &Update, new: &mut impl Iterator<Item = u32>) {
         match update {
-            Update::Expunge(n) => {
-                assert!((1..=self.list.len()).contains(&(*n as usize)), "EXPUNGE of {n}: {self:?}");
-                self.list.remove(*n as usize - 1);
+            Update::Expunge { number, uid } => {
+                assert!((1..=self.list.len()).contains(&(*number as usize)), "EXPUNGE of {number}: {self:?}");
+                let gone = self.list.remove(*number as usize - 1);
+                assert_eq!(gone.0, uid.get(), "VANISHED names another message than EXPUNGE");
             }
             Update::Exists(n) => {
                 assert!(*n as usize >= self.list.len(), "EXISTS {n} takes messages away: {self:?}");

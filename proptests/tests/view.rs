@@ -71,7 +71,7 @@ impl World {
         let before = self.client.list.len();
         let allowed = if expunges { Expunges::Allowed } else { Expunges::Held };
         let updates = self.view.apply(&delta, &claimed, allowed);
-        let said = updates.iter().filter(|u| matches!(u, Update::Expunge(_))).count();
+        let said = updates.iter().filter(|u| matches!(u, Update::Expunge { .. })).count();
         assert!(expunges || said == 0, "EXPUNGE while it is held: {updates:?}");
         let mut unheard = std::iter::from_fn(|| new.pop_front());
         updates.iter().for_each(|update| self.client.hear(update, &mut unheard));

@@ -1,11 +1,12 @@
 //! Typed commands.
 
-use super::names::{bytes, flags, mailbox, message_set, number64, pattern, status_items};
+use super::names::{bytes, flags, mailbox, message_set, number64, pattern, sequence_set, status_items};
 use super::{fetch, search};
 use gadwall::imap::types::*;
 use gadwall_storage::{FlagChange, Flags, SpecialUse, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
+use std::num::NonZeroU32;
 
 /// What a client sends: one command, or an APPEND with its messages.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,6 +87,27 @@ fn sessions() -> BoxedStrategy<Command> {
     .boxed()
 }
 
+/// RFC 7162 §3.2.5.
+fn qresync() -> BoxedStrategy<Qresync> {
+    // Gaps, since both lists ascend.
+    let numbered = prop::collection::vec((1u32..50, 1u32..5000), 1..8).prop_map(|gaps| {
+        let ascending = |gaps: Vec<u32>| {
+            let numbers = gaps.into_iter().scan(0, |at, gap| {
+                *at += gap;
+                NonZeroU32::new(*at).map(SeqNum::Number)
+            });
+            SequenceSet::new(numbers.map(|n| (n, n)).collect()).expect("at least one")
+        };
+        let (numbers, uids) = gaps.into_iter().unzip();
+        (ascending(numbers), ascending(uids))
+    });
+    let known = sequence_set().prop_filter("* is not known", |set| set.count().is_some());
+    let modseq = number64().prop_map(|modseq| modseq.max(1));
+    (1u32.., modseq, prop::option::of(known), prop::option::of(numbered))
+        .prop_map(|(uidvalidity, modseq, known, numbered)| Qresync { uidvalidity, modseq, known, numbered })
+        .boxed()
+}
+
 fn mailboxes() -> BoxedStrategy<Command> {
     use SpecialUse::{Archive, Drafts, Junk, Sent, Trash};
     let mode = select(vec![SelectMode::ReadWrite, SelectMode::ReadOnly]);
@@ -93,9 +115,11 @@ fn mailboxes() -> BoxedStrategy<Command> {
     let uses =
         subsequence(vec![Some(Archive), Some(Drafts), Some(Junk), Some(Sent), Some(Trash), None], 0..=2);
     prop_oneof![
-        2 => (mailbox(), any::<bool>(), mode).prop_map(|(mailbox, condstore, mode)| {
-            Command::Select { mailbox, params: SelectParams { condstore }, mode }
-        }),
+        2 => (mailbox(), any::<bool>(), prop::option::of(qresync()), mode).prop_map(
+            |(mailbox, condstore, qresync, mode)| {
+                Command::Select { mailbox, params: SelectParams { condstore, qresync }, mode }
+            }
+        ),
         1 => (mailbox(), uses).prop_map(|(mailbox, special_use)| Command::Create { mailbox, special_use }),
         1 => mailbox().prop_map(|mailbox| Command::Delete { mailbox }),
         1 => (mailbox(), mailbox()).prop_map(|(from, to)| Command::Rename { from, to }),
@@ -155,9 +179,12 @@ fn on_messages() -> BoxedStrategy<Command> {
         4 => (by(), search_returns(), charset, search::key()).prop_map(|(by, returns, charset, key)| {
             Command::Search(SearchCommand { by, returns, charset, key })
         }),
-        4 => (by(), message_set(), fetch::items(), since()).prop_map(|(by, set, items, changed_since)| {
-            Command::Fetch { by, set, items, modifiers: FetchModifiers { changed_since } }
-        }),
+        4 => (by(), message_set(), fetch::items(), since(), any::<bool>()).prop_map(
+            |(by, set, items, changed_since, vanished)| {
+                let vanished = vanished && by == By::Uid && changed_since.is_some();
+                Command::Fetch { by, set, items, modifiers: FetchModifiers { changed_since, vanished } }
+            }
+        ),
         2 => (by(), message_set(), change, since()).prop_map(|(by, set, change, unchanged_since)| {
             Command::Store { by, set, change, unchanged_since }
         }),

@@ -263,9 +263,15 @@ impl<'a> Writer<'a> {
         match command {
             Command::Select { mailbox, params, mode } => {
                 self.named(if *mode == SelectMode::ReadWrite { "SELECT" } else { "EXAMINE" }, mailbox);
-                if params.condstore {
+                if params.condstore || params.qresync.is_some() {
                     self.text(" (");
-                    self.word("CONDSTORE");
+                    if params.condstore {
+                        self.word("CONDSTORE");
+                    }
+                    if let Some(known) = &params.qresync {
+                        self.text(if params.condstore { " " } else { "" });
+                        self.qresync(known);
+                    }
                     self.text(")");
                 }
             }
@@ -396,6 +402,10 @@ impl<'a> Writer<'a> {
                 if let Some(since) = modifiers.changed_since {
                     self.text(" (");
                     self.words(&["CHANGEDSINCE", &since.to_string()]);
+                    if modifiers.vanished {
+                        self.text(" ");
+                        self.word("VANISHED");
+                    }
                     self.text(")");
                 }
             }
@@ -413,6 +423,23 @@ impl<'a> Writer<'a> {
             }
             plain => self.word(plain_name(plain)),
         }
+    }
+
+    fn qresync(&mut self, known: &Qresync) {
+        self.word("QRESYNC");
+        self.text(&format!(" ({} {}", known.uidvalidity, known.modseq));
+        if let Some(uids) = &known.known {
+            self.text(" ");
+            self.sequence_set(uids);
+        }
+        if let Some((numbers, uids)) = &known.numbered {
+            self.text(" (");
+            self.sequence_set(numbers);
+            self.text(" ");
+            self.sequence_set(uids);
+            self.text(")");
+        }
+        self.text(")");
     }
 
     fn store(&mut self, change: &StoreChange, unchanged_since: Option<u64>) {

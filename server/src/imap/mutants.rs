@@ -195,6 +195,22 @@ responses! {
         => "rfc5258-3.5-a-name-above-a-subscribed-one-has-childinfo";
     nonexistent_is_not_said: |r, _| vec![r.replace("\\NonExistent ", "")]
         => "rfc5258-3-a-name-that-is-gone-is-nonexistent";
+    expunges_are_told_by_number: |r, _| vec![r.replace("* VANISHED 1", "* 1 EXPUNGE")]
+        => "rfc7162-3.2.10-expunges-of-others-are-told-as-vanished", "rfc7162-3.2.10-idle-tells-of-vanished";
+    what_vanished_earlier_is_not_said: |r, _| if r.starts_with("* VANISHED (EARLIER)") { vec![] } else { vec![r.into()] }
+        => "rfc7162-3.2.5-changes-since-come-with-select", "rfc7162-3.2.6-vanished-comes-without-the-uids-that-are-there";
+    an_earlier_vanished_is_told_as_of_now: |r, _| vec![r.replace("VANISHED (EARLIER)", "VANISHED")]
+        => "rfc7162-3.2.5-examine-takes-the-parameter-too", "rfc7162-3.2.6-uid-fetch-vanished-tells-the-gone";
+    an_earlier_vanished_comes_last: |r, held| {
+        if r.starts_with("* VANISHED (EARLIER)") {
+            held.push(r.into());
+            return vec![];
+        }
+        if r.starts_with("* ") { vec![r.into()] } else { std::mem::take(held).into_iter().chain([r.into()]).collect() }
+    } => "rfc7162-3.2.6-uid-fetch-vanished-tells-the-gone", "rfc7162-3.2.5-changes-since-come-with-select";
+    the_highest_modseq_runs_ahead: |r, _| {
+        vec![if r.starts_with("* OK [HIGHESTMODSEQ") && r.contains("Go on") { r.replace("HIGHESTMODSEQ ", "HIGHESTMODSEQ 9") } else { r.into() }]
+    } => "rfc7162-3.2-a-held-expunge-keeps-the-highest-modseq-low";
     the_delimiter_is_nil: |r, _| {
         vec![if r.starts_with("* LIST") { r.replace(" \"/\" ", " NIL ") } else { r.into() }]
     } => "rfc3501-6.3.8-an-empty-pattern-asks-for-the-delimiter";

@@ -13,6 +13,8 @@ pub struct View {
     uids: Vec<Uid>,
     /// Every change up to here has been taken in.
     modseq: u64,
+    /// Every change up to here has been told, expunges among them.
+    told_through: u64,
     /// Messages that are `\Recent` to this session; also some that it has not been told of yet.
     recent: UidSet,
     /// Expunged, but the client has not been told yet.
@@ -33,10 +35,20 @@ pub enum Expunges {
 /// Something the client is to be told, in this order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Update {
-    Expunge(u32),
+    Expunge { number: u32, uid: Uid },
     Exists(u32),
     Recent(u32),
     Flags { number: u32, uid: Uid, flags: Flags, recent: Recent, modseq: ModSeq },
+}
+
+impl Update {
+    /// The message that is gone, if that is what is told.
+    pub fn expunged(&self) -> Option<Uid> {
+        match self {
+            Update::Expunge { uid, .. } => Some(*uid),
+            _ => None,
+        }
+    }
 }
 
 /// A message number beyond the last message.
@@ -48,6 +60,7 @@ impl View {
         Self {
             uids: uids.iter().collect(),
             modseq: modseq.get(),
+            told_through: modseq.get(),
             recent,
             gone: UidSet::new(),
             saved: UidSet::new(),
@@ -61,6 +74,12 @@ impl View {
 
     pub fn modseq(&self) -> u64 {
         self.modseq
+    }
+
+    /// Up to where a client that is told of everything as it is allowed has been told of it: an expunge that is held back
+    /// lies behind (RFC 7162 §3.2).
+    pub fn told_through(&self) -> Option<ModSeq> {
+        ModSeq::new(self.told_through)
     }
 
     pub fn last_uid(&self) -> Option<Uid> {
@@ -105,6 +124,33 @@ impl View {
             }
         }
         Ok(found)
+    }
+
+    /// The UIDs a set names, whether there are such messages or not.
+    pub fn named(&self, set: &SequenceSet) -> UidSet {
+        if set.is_saved() {
+            return self.saved();
+        }
+        let ranges = set.resolve(self.last_uid().map_or(0, Uid::get)).into_iter();
+        let mut named = UidSet::new();
+        ranges.filter_map(|(first, last)| Some((Uid::new(first)?, Uid::new(last)?))).for_each(
+            |(first, last)| {
+                if first <= last {
+                    named.insert_range(first, last);
+                }
+            },
+        );
+        named
+    }
+
+    /// The highest UID that has the number which the client believes: up to there it has seen everything vanish
+    /// (RFC 7162 §3.2.5.2).
+    pub fn agrees_through(&self, numbers: &SequenceSet, uids: &SequenceSet) -> Option<Uid> {
+        let uids = uids.resolve(0).into_iter().flat_map(|(first, last)| first..=last);
+        let numbers = numbers.resolve(0).into_iter().flat_map(|(first, last)| first..=last);
+        let pairs = numbers.zip(uids).take_while(|(number, _)| *number <= self.exists());
+        let agreeing = pairs.filter(|(number, uid)| self.uids[*number as usize - 1].get() == *uid);
+        agreeing.filter_map(|(_, uid)| Uid::new(uid)).max()
     }
 
     /// As [`View::resolve`] by number, with unknown numbers left out.
@@ -176,6 +222,9 @@ impl View {
         }
         self.told.clear();
         self.modseq = self.modseq.max(delta.through.get());
+        if self.gone.is_empty() {
+            self.told_through = self.modseq;
+        }
         updates
     }
 
@@ -184,9 +233,9 @@ impl View {
         if self.gone.is_empty() {
             return;
         }
-        let numbers = (1..).zip(&self.uids).filter(|(_, uid)| self.gone.contains(**uid)).map(|(n, _)| n);
-        let numbers: Vec<u32> = numbers.collect();
-        updates.extend(numbers.into_iter().rev().map(Update::Expunge));
+        let gone = (1..).zip(&self.uids).filter(|(_, uid)| self.gone.contains(**uid));
+        let gone: Vec<(u32, Uid)> = gone.map(|(number, uid)| (number, *uid)).collect();
+        updates.extend(gone.into_iter().rev().map(|(number, uid)| Update::Expunge { number, uid }));
         self.uids.retain(|uid| !self.gone.contains(*uid));
         self.recent = self.recent.difference(&self.gone);
         self.gone = UidSet::new();
@@ -200,6 +249,7 @@ impl View {
 
 #[cfg(test)]
 mod tests {
+    use super::super::types::SeqNum;
     use super::*;
     use gadwall_storage::{EmailId, Message, Timestamp};
 
@@ -247,9 +297,13 @@ mod tests {
         let gone = delta(2, vec![message(4, 2)], &[1, 3, 9]);
         let updates = view.apply(&gone, &UidSet::new(), Expunges::Held);
         assert_eq!(updates, [Update::Exists(4), Update::Recent(0)]);
+        assert_eq!(view.told_through(), Some(modseq(1)), "not while an expunge is held");
         assert_eq!(view.number(Uid::new(4).unwrap()), Some(4));
         let updates = view.apply(&delta(2, vec![], &[]), &UidSet::new(), Expunges::Allowed);
-        assert_eq!(updates, [Update::Expunge(3), Update::Expunge(1)]);
+        let uid = |number| Uid::new(number).unwrap();
+        let expunge = |number| Update::Expunge { number, uid: uid(number) };
+        assert_eq!(updates, [expunge(3), expunge(1)]);
+        assert_eq!(view.told_through(), Some(modseq(2)));
         assert_eq!(view.number(Uid::new(4).unwrap()), Some(2));
     }
 
@@ -258,5 +312,33 @@ mod tests {
         let mut view = View::new(&uids(&[1]), modseq(1), UidSet::new());
         assert_eq!(view.apply(&delta(3, vec![], &[2]), &UidSet::new(), Expunges::Allowed), []);
         assert_eq!(view.exists(), 1);
+    }
+
+    fn set(ranges: &[(u32, u32)]) -> SequenceSet {
+        let number = |n| SeqNum::Number(std::num::NonZeroU32::new(n).unwrap());
+        SequenceSet::new(ranges.iter().map(|(a, b)| (number(*a), number(*b))).collect()).unwrap()
+    }
+
+    #[test]
+    fn numbers_and_uids_are_believed_as_far_as_they_agree() {
+        // RFC 7162 §3.2.5.2: only UIDs divisible by three are there.
+        let view = View::new(&uids(&[3, 6, 9, 12]), modseq(1), UidSet::new());
+        let through = |numbers: &[(u32, u32)], uids: &[(u32, u32)]| {
+            view.agrees_through(&set(numbers), &set(uids)).map(Uid::get)
+        };
+        assert_eq!(through(&[(1, 1), (3, 3), (4, 4)], &[(3, 3), (9, 9), (13, 13)]), Some(9));
+        assert_eq!(through(&[(1, 1)], &[(4, 4)]), None);
+        // As many as a client may name cost no more than there are messages.
+        assert_eq!(through(&[(1, u32::MAX)], &[(1, u32::MAX)]), None);
+    }
+
+    #[test]
+    fn a_set_names_uids_that_are_not_there() {
+        let view = View::new(&uids(&[3, 6]), modseq(1), UidSet::new());
+        let star = SequenceSet::new(vec![(SeqNum::Star, SeqNum::Star)]).unwrap();
+        assert_eq!(view.named(&set(&[(9, 8), (1, 2)])), uids(&[1, 2, 8, 9]));
+        assert_eq!(view.named(&star), uids(&[6]));
+        let empty = View::new(&UidSet::new(), modseq(1), UidSet::new());
+        assert_eq!(empty.named(&star), UidSet::new());
     }
 }

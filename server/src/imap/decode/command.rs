@@ -103,7 +103,7 @@ fn on_messages(cursor: &mut Cursor, name: &str, by: By) -> Parsed<Command> {
         "FETCH" => {
             cursor.space()?;
             let items = fetch::items(cursor)?;
-            Command::Fetch { by, set, items, modifiers: fetch::modifiers(cursor)? }
+            Command::Fetch { by, set, items, modifiers: fetch::modifiers(cursor, by)? }
         }
         "STORE" => store(cursor, by, set)?,
         "COPY" => Command::Copy { by, set, to: one_mailbox(cursor)? },
@@ -173,10 +173,54 @@ fn select(cursor: &mut Cursor, mode: SelectMode) -> Parsed<Command> {
                 params.condstore = true;
                 Ok(())
             }
+            "QRESYNC" => {
+                cursor.space()?;
+                params.qresync = Some(qresync(cursor)?);
+                Ok(())
+            }
             _ => expected("no such SELECT parameter"),
         })?;
     }
     Ok(Command::Select { mailbox, params, mode })
+}
+
+/// `(uidvalidity modseq [known UIDs] [(numbers UIDs)])` (RFC 7162 §7 select-param).
+fn qresync(cursor: &mut Cursor) -> Parsed<Qresync> {
+    cursor.require(b'(', "expected ( and what is known of the mailbox")?;
+    let uidvalidity = cursor.number()?;
+    cursor.space()?;
+    let modseq = cursor.number64()?;
+    if uidvalidity == 0 || modseq == 0 {
+        return expected("UIDVALIDITY and modseq begin at 1");
+    }
+    let (mut known, mut numbered) = (None, None);
+    while cursor.eat(b' ') {
+        if cursor.eat(b'(') {
+            let numbers = numbers(cursor)?;
+            cursor.space()?;
+            let uids = numbers_as_many_as(&numbers, cursor)?;
+            cursor.require(b')', "expected )")?;
+            numbered = Some((numbers, uids));
+            break;
+        }
+        if known.is_some() {
+            return expected("expected ) or message numbers and their UIDs");
+        }
+        known = Some(numbers(cursor)?);
+    }
+    cursor.require(b')', "expected )")?;
+    Ok(Qresync { uidvalidity, modseq, known, numbered })
+}
+
+/// RFC 7162 §7: a sequence set in which `*` is not allowed.
+fn numbers(cursor: &mut Cursor) -> Parsed<SequenceSet> {
+    let set = sequence_set(cursor)?;
+    if set.is_saved() || set.count().is_none() { expected("* and $ say nothing here") } else { Ok(set) }
+}
+
+fn numbers_as_many_as(others: &SequenceSet, cursor: &mut Cursor) -> Parsed<SequenceSet> {
+    let set = numbers(cursor)?;
+    if set.count() == others.count() { Ok(set) } else { expected("as many UIDs as message numbers") }
 }
 
 /// RFC 6154 §3: `CREATE name (USE (\Sent))`.

@@ -1,7 +1,7 @@
 //! FETCH items (RFC 3501 §9 fetch).
 
 use super::cursor::{Cursor, Parsed, Syntax, expected};
-use crate::imap::types::{FetchItem, FetchModifiers, Partial, Section, SectionText};
+use crate::imap::types::{By, FetchItem, FetchModifiers, Partial, Section, SectionText};
 use std::num::NonZeroU32;
 
 /// Deepest part number taken.
@@ -101,8 +101,8 @@ fn partial(cursor: &mut Cursor) -> Parsed<Option<Partial>> {
     Ok(Some(Partial { first, count }))
 }
 
-/// ` (CHANGEDSINCE n)` (RFC 7162 §3.1.4).
-pub fn modifiers(cursor: &mut Cursor) -> Parsed<FetchModifiers> {
+/// ` (CHANGEDSINCE n VANISHED)` (RFC 7162 §3.1.4, §3.2.6).
+pub fn modifiers(cursor: &mut Cursor, by: By) -> Parsed<FetchModifiers> {
     let mut modifiers = FetchModifiers::default();
     if cursor.eat(b' ') {
         cursor.list(1, |cursor| match cursor.keyword()?.as_str() {
@@ -111,8 +111,16 @@ pub fn modifiers(cursor: &mut Cursor) -> Parsed<FetchModifiers> {
                 modifiers.changed_since = Some(cursor.number64()?);
                 Ok(())
             }
+            "VANISHED" if by == By::Uid => {
+                modifiers.vanished = true;
+                Ok(())
+            }
+            "VANISHED" => expected("VANISHED is a modifier of UID FETCH"),
             _ => expected("no such FETCH modifier"),
         })?;
+    }
+    if modifiers.vanished && modifiers.changed_since.is_none() {
+        return expected("VANISHED needs CHANGEDSINCE beside it");
     }
     Ok(modifiers)
 }

@@ -62,7 +62,7 @@ fn commands_are_typed() {
         one("SELECT inbox (CONDSTORE)"),
         Command::Select {
             mailbox: name("INBOX"),
-            params: SelectParams { condstore: true },
+            params: SelectParams { condstore: true, qresync: None },
             mode: SelectMode::ReadWrite
         }
     );

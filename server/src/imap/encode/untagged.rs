@@ -12,6 +12,12 @@ pub enum Untagged<'a> {
     Exists(u32),
     Recent(u32),
     Expunge(u32),
+    /// RFC 7162 §3.2.10.
+    Vanished {
+        uids: &'a UidSet,
+        /// Before the mailbox was selected, or asked for: numbers stay as they are.
+        earlier: bool,
+    },
     /// The flags in use in a mailbox.
     Flags(&'a [Keyword]),
     /// A message's flags, unasked for or after STORE.
@@ -84,6 +90,9 @@ impl Untagged<'_> {
             Untagged::Exists(n) => text(out, format_args!("{n} EXISTS")),
             Untagged::Recent(n) => text(out, format_args!("{n} RECENT")),
             Untagged::Expunge(n) => text(out, format_args!("{n} EXPUNGE")),
+            Untagged::Vanished { uids, earlier } => {
+                text(out, format_args!("VANISHED {}{uids}", if *earlier { "(EARLIER) " } else { "" }));
+            }
             Untagged::Flags(keywords) => {
                 let mut words: Vec<&str> = SystemFlag::ALL.into_iter().map(system_flag).collect();
                 words.extend(keywords.iter().map(Keyword::as_str));

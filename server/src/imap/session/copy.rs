@@ -35,7 +35,12 @@ impl Session {
         match copy_uid(&moved) {
             Some(code) => {
                 wire.status(None, &Status::ok("Moved").code(code));
-                Ok(Status::ok("Done"))
+                let done = Status::ok("Done");
+                // RFC 6851 §4.4.
+                Ok(match moved.source_modseq.filter(|_| self.condstore) {
+                    Some(modseq) => done.code(Code::HighestModSeq(modseq)),
+                    None => done,
+                })
             }
             None => Ok(Status::ok("Nothing was there to be moved")),
         }

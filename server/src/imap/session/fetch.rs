@@ -95,8 +95,13 @@ impl Session {
         let selected = self.selected()?;
         let (at, mode) = (selected.at, selected.mode);
         let wanted = resolved(selected, set, by)?;
+        if modifiers.vanished {
+            self.vanished_earlier(at, set, modifiers.changed_since.unwrap_or_default(), wire).await?;
+        }
         // RFC 7162 §3.1: MODSEQ and CHANGEDSINCE enable CONDSTORE.
-        self.condstore |= modifiers.changed_since.is_some() || items.contains(&FetchItem::ModSeq);
+        if modifiers.changed_since.is_some() || items.contains(&FetchItem::ModSeq) {
+            self.knows_modseqs(wire);
+        }
         let condstore = if self.condstore { Condstore::On } else { Condstore::Off };
         let plan = Plan::new(items, by, modifiers, condstore);
         let mut left = wanted.clone();

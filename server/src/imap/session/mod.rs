@@ -10,6 +10,7 @@ mod fetch;
 mod list;
 mod mailboxes;
 mod matcher;
+mod resync;
 mod search;
 mod section;
 mod select;
@@ -44,6 +45,8 @@ pub struct Session {
     proven: Option<Box<Account>>,
     /// RFC 7162 §3.1: the client has shown that it knows mod-sequences.
     condstore: bool,
+    /// RFC 7162 §3.2.3: it wants to be told of expunges by UID.
+    qresync: bool,
 }
 
 /// The selected mailbox.
@@ -74,6 +77,7 @@ impl Session {
             exchange: None,
             proven: None,
             condstore: false,
+            qresync: false,
         }
     }
 
@@ -101,7 +105,7 @@ impl Session {
         if self.account.is_some() {
             list.extend(["IDLE", "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN", "SPECIAL-USE"]);
             list.extend(["CREATE-SPECIAL-USE", "CONDSTORE", "MULTIAPPEND", "WITHIN", "ESEARCH"]);
-            list.extend(["SEARCHRES", "LIST-EXTENDED", "LIST-STATUS"]);
+            list.extend(["SEARCHRES", "LIST-EXTENDED", "LIST-STATUS", "QRESYNC"]);
             return list.join(" ");
         }
         if self.can_start_tls() {
@@ -124,13 +128,20 @@ impl Session {
     ) -> Result<Status, Fail> {
         let expunges = expunges_during(&command);
         let silent = matches!(command, Command::Select { .. } | Command::Close | Command::Unselect);
-        let status = match self.run(&tag, command, wire).await {
+        let mut status = match self.run(&tag, command, wire).await {
             Ok(status) => status,
             Err(Fail::Status(status)) => status,
             Err(fail) => return Err(fail),
         };
         if !silent {
             self.sync(wire, expunges).await?;
+        }
+        // RFC 7162 §3.2.7: no more than the client has been told of, since it goes on from there next time.
+        if let Some(Code::HighestModSeq(modseq)) = &mut status.code {
+            match self.selected.as_ref().and_then(|selected| selected.view.told_through()) {
+                Some(told) => *modseq = told.min(*modseq),
+                None => status.code = None,
+            }
         }
         wire.status(Some(&tag), &status);
         Ok(status)
@@ -192,13 +203,28 @@ impl Session {
     /// RFC 5161 §3.1.
     fn enable(&mut self, names: &[String], wire: &mut Wire) -> Outcome {
         self.authenticated()?;
+        let has = |extension: &str| names.iter().any(|name| name == extension);
+        let (condstore, qresync) = (has("CONDSTORE"), has("QRESYNC"));
         let mut enabled = Vec::new();
-        if names.iter().any(|name| name == "CONDSTORE") {
-            self.condstore = true;
-            enabled.push("CONDSTORE");
-        }
+        enabled.extend(condstore.then_some("CONDSTORE"));
+        enabled.extend(qresync.then_some("QRESYNC"));
         wire.untagged(&Untagged::Enabled(&enabled));
+        self.qresync |= qresync;
+        if condstore || qresync {
+            self.knows_modseqs(wire);
+        }
         Ok(Status::ok("Enabled"))
+    }
+
+    /// RFC 7162 §3.1: from here on modseqs are told. A client that shows so late that it knows them is told where the mailbox
+    /// stands.
+    fn knows_modseqs(&mut self, wire: &mut Wire) {
+        if std::mem::replace(&mut self.condstore, true) {
+            return;
+        }
+        if let Some(modseq) = self.selected.as_ref().and_then(|selected| selected.view.told_through()) {
+            wire.status(None, &Status::ok("Highest").code(Code::HighestModSeq(modseq)));
+        }
     }
 
     /// Announces keywords that are new to the client, before it sees them on a message (RFC 3501 §7.2.6).
@@ -246,12 +272,13 @@ fn named(mailbox: &MailboxArg) -> Result<&MailboxName, Fail> {
     }
 }
 
-/// RFC 3501 §7.4.1: none while FETCH, STORE or SEARCH is answered; their UID forms don't count.
+/// RFC 3501 §7.4.1: none while FETCH, STORE or SEARCH is answered; their UID forms don't count, unless a UID SEARCH names
+/// numbers (RFC 7162 §3.2.10.2).
 pub fn expunges_during(command: &Command) -> Expunges {
     use super::types::By;
     match command {
         Command::Fetch { by: By::Sequence, .. } | Command::Store { by: By::Sequence, .. } => Expunges::Held,
-        Command::Search(search) if search.by == By::Sequence => Expunges::Held,
+        Command::Search(search) if search.by == By::Sequence || search.key.has_numbers() => Expunges::Held,
         _ => Expunges::Allowed,
     }
 }

@@ -64,7 +64,6 @@ impl Session {
             selected.view.save(found.saved(wanted));
         }
         let modseq = key.names_modseq().then(|| found.modseq(wanted));
-        self.condstore |= modseq.is_some();
         match command.returns {
             None => wire.untagged(&Untagged::Search { numbers: &numbers, modseq }),
             // RFC 5182 §2.4: where nothing is to be told, there is no response.
@@ -73,6 +72,9 @@ impl Session {
                 let result = Esearch { tag, by: command.by, wanted, found: &numbers, modseq };
                 wire.untagged(&Untagged::Esearch(&result));
             }
+        }
+        if modseq.is_some() {
+            self.knows_modseqs(wire);
         }
         Ok(Status::ok("Searched"))
     }

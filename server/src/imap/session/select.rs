@@ -23,6 +23,9 @@ impl Session {
         wire: &mut Wire,
     ) -> Outcome {
         let account = self.authenticated()?;
+        if params.qresync.is_some() {
+            self.resynchronises()?;
+        }
         // §6.3.1: a SELECT that fails deselects as well.
         // RFC 7162 §3.2.11: whatever comes next is of the new mailbox.
         if self.selected.take().is_some() {
@@ -43,8 +46,17 @@ impl Session {
         };
         let view = View::new(&uids, now.modseq, recent.clone());
         let unseen = self.first_unseen(at, &now, &uids).await?.and_then(|uid| view.number(uid));
+        // RFC 7162 §3.2.5: with another UIDVALIDITY what the client knows is of another mailbox.
+        let known = params.qresync.as_ref().filter(|known| known.uidvalidity == now.uidvalidity.0.get());
+        let missed = match known {
+            Some(known) => Some(self.missed(at, &now, &uids, &view, known).await?),
+            None => None,
+        };
         describe(&now, &view, recent.len() as u32, unseen, mode, wire);
         self.selected = Some(Selected { at, view, mode, keywords: now.keywords });
+        if let Some(missed) = missed {
+            self.tell_missed(&missed, wire).await?;
+        }
         Ok(match mode {
             SelectMode::ReadWrite => Status::ok("Selected").code(Code::ReadWrite),
             SelectMode::ReadOnly => Status::ok("Selected read-only").code(Code::ReadOnly),
@@ -101,7 +113,9 @@ impl Session {
         let name = named(mailbox)?;
         let found = self.services.store.mailbox_by_name(account, name).await?;
         // RFC 7162 §3.1: asking for HIGHESTMODSEQ enables CONDSTORE.
-        self.condstore |= items.contains(&StatusItem::HighestModSeq);
+        if items.contains(&StatusItem::HighestModSeq) {
+            self.knows_modseqs(wire);
+        }
         wire.untagged(&Untagged::Status { name, mailbox: &found, items });
         Ok(Status::ok("Status told"))
     }

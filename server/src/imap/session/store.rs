@@ -26,7 +26,9 @@ impl Session {
         let selected = self.writable()?;
         let (at, modseq, uids) = (selected.at, selected.view.modseq(), resolved(selected, set, by)?);
         // RFC 7162 §3.1: UNCHANGEDSINCE enables CONDSTORE.
-        self.condstore |= unchanged_since.is_some();
+        if unchanged_since.is_some() {
+            self.knows_modseqs(wire);
+        }
         let op = self.services.env.op();
         let store = self.services.store.clone();
         let stored = store.set_flags(op, at, &uids, &change.flags, unchanged_since).await?;

@@ -17,16 +17,20 @@ impl Session {
             Ok(Changes::Delta(delta)) => delta,
             Ok(Changes::Resync) => match self.everything(at).await {
                 Ok(delta) => delta,
-                Err(e) => return tolerate(&e),
+                Err(e) => return self.later(&e, wire),
             },
             Ok(Changes::Deleted) => return self.mailbox_is_gone(wire).await,
-            Err(e) => return tolerate(&e),
+            Err(e) => return self.later(&e, wire),
         };
         let Some(selected) = &mut self.selected else { return Ok(()) };
         let nothing = delta.changed.is_empty() && delta.vanished.is_empty();
         if nothing && !(selected.view.has_gone() && expunges == Expunges::Allowed) {
+            if selected.view.has_gone() {
+                self.told_through(wire);
+            }
             return Ok(());
         }
+        let had_gone = selected.view.has_gone();
         let last = selected.view.last_uid();
         let has_new = delta.changed.iter().any(|m| last.is_none_or(|last| m.uid > last));
         let mut claimed = UidSet::new();
@@ -36,12 +40,39 @@ impl Session {
         self.learn(delta.changed.iter().map(|m| &m.flags), wire);
         let Some(selected) = &mut self.selected else { return Ok(()) };
         let updates = selected.view.apply(&delta, &claimed, expunges);
+        let has_gone = selected.view.has_gone();
+        // RFC 7162 §3.2.10: with QRESYNC all expunges are one VANISHED, which comes where they would.
+        let vanished: UidSet = match self.qresync {
+            true => updates.iter().filter_map(Update::expunged).collect(),
+            false => UidSet::new(),
+        };
+        if !vanished.is_empty() {
+            wire.untagged(&Untagged::Vanished { uids: &vanished, earlier: false });
+        }
         let condstore = self.condstore;
-        for update in &updates {
+        for update in updates.iter().filter(|update| !self.qresync || update.expunged().is_none()) {
             tell(update, condstore, wire);
             wire.relieve().await?;
         }
+        if had_gone || has_gone {
+            self.told_through(wire);
+        }
         Ok(())
+    }
+
+    /// RFC 7162 §3.2: a client that goes on from the highest modseq it has seen must not miss an expunge that is held
+    /// back, so it is told from where to go on; and, once it has been told of everything, that it has.
+    fn told_through(&self, wire: &mut Wire) {
+        let Some(selected) = self.selected.as_ref().filter(|_| self.qresync) else { return };
+        if let Some(modseq) = selected.view.told_through() {
+            wire.status(None, &Status::ok("Go on from here").code(Code::HighestModSeq(modseq)));
+        }
+    }
+
+    /// A store that can't be asked costs delay, nothing else.
+    fn later(&self, error: &StoreError, wire: &mut Wire) -> Result<(), Fail> {
+        self.told_through(wire);
+        tolerate(error)
     }
 
     /// The journal does not reach back far enough: what is there now, and what is not.
@@ -77,7 +108,7 @@ fn tolerate(error: &StoreError) -> Result<(), Fail> {
 
 fn tell(update: &Update, condstore: bool, wire: &mut Wire) {
     match update {
-        Update::Expunge(n) => wire.untagged(&Untagged::Expunge(*n)),
+        Update::Expunge { number, .. } => wire.untagged(&Untagged::Expunge(*number)),
         Update::Exists(n) => wire.untagged(&Untagged::Exists(*n)),
         Update::Recent(n) => wire.untagged(&Untagged::Recent(*n)),
         Update::Flags { number, uid, flags, recent, modseq } => wire.untagged(&Untagged::FetchFlags {

@@ -158,6 +158,18 @@ pub enum SelectMode {
 pub struct SelectParams {
     /// RFC 7162 §3.1.8.
     pub condstore: bool,
+    pub qresync: Option<Qresync>,
+}
+
+/// What a client that has seen the mailbox before knows of it (RFC 7162 §3.2.5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Qresync {
+    pub uidvalidity: u32,
+    pub modseq: u64,
+    /// `None`: all that there have been.
+    pub known: Option<SequenceSet>,
+    /// Some message numbers and their UIDs, as many of each (§3.2.5.2).
+    pub numbered: Option<(SequenceSet, SequenceSet)>,
 }
 
 /// RFC 3501 §6.3.8; RFC 5258 and RFC 6154 add to it.
@@ -234,6 +246,8 @@ impl SearchReturns {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FetchModifiers {
     pub changed_since: Option<u64>,
+    /// RFC 7162 §3.2.6: only of UID FETCH, and with CHANGEDSINCE.
+    pub vanished: bool,
 }
 
 /// RFC 3501 §6.4.6.

@@ -41,6 +41,19 @@ pub enum SearchKey {
     Younger(u32),
 }
 
+impl SearchKey {
+    /// Whether messages are named by their numbers.
+    pub fn has_numbers(&self) -> bool {
+        match self {
+            SearchKey::Sequence(set) => !set.is_saved(),
+            SearchKey::And(keys) => keys.iter().any(Self::has_numbers),
+            SearchKey::Or(one, other) => one.has_numbers() || other.has_numbers(),
+            SearchKey::Not(key) => key.has_numbers(),
+            _ => false,
+        }
+    }
+}
+
 /// A calendar day: days since 1970-01-01.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Day(pub i32);

@@ -33,6 +33,13 @@ impl SequenceSet {
         &self.0
     }
 
+    /// How many numbers there are, if none of them is `*`.
+    pub fn count(&self) -> Option<u64> {
+        let has_star = self.0.iter().any(|(a, b)| *a == SeqNum::Star || *b == SeqNum::Star);
+        (!has_star)
+            .then(|| self.resolve(0).into_iter().map(|(first, last)| u64::from(last - first) + 1).sum())
+    }
+
     /// The ranges with `*` as `largest`, each lowest first (`3:1` is `1:3`, RFC 3501 §9), sorted and merged, so that
     /// `1:*,1:*,1:*` costs no more than `1:*`. With `largest` 0 (an empty mailbox) `*` alone names nothing: `(1, 0)`.
     pub fn resolve(&self, largest: u32) -> Vec<(u32, u32)> {
