@@ -108,7 +108,7 @@ pub struct Step {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    Command(Command),
+    Command(Box<Command>),
     Send(String),
     Line(String),
     Until(String),
@@ -201,7 +201,7 @@ impl Case {
             "mail" => self.mail = mail(&value),
             "uses" if value == "INBOX" => self.uses_inbox = true,
             "suspect" => self.suspect = Some(value),
-            "C" => return step(Action::Command(Command { text: value, ..Command::default() })),
+            "C" => return step(Action::Command(Box::new(Command { text: value, ..Command::default() }))),
             "R" => return step(Action::Send(value)),
             "L" => return step(Action::Line(value)),
             "U" => return step(Action::Until(value)),
@@ -270,7 +270,10 @@ mod tests {
             tagged: "OK".into(),
             ..Command::default()
         };
-        assert_eq!(cases[0].steps()[0], Step { session: "b".into(), action: Action::Command(expected) });
+        assert_eq!(
+            cases[0].steps()[0],
+            Step { session: "b".into(), action: Action::Command(Box::new(expected)) }
+        );
         assert_eq!(cases[0].steps()[1], Step { session: "c".into(), action: Action::Closed });
     }
 
