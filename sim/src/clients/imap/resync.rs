@@ -55,8 +55,13 @@ impl Resynchroniser {
         session.enable(&mut self.client, if quick { "QRESYNC" } else { "CONDSTORE" }).await?;
         let known = (quick && self.kept.validity > 0).then_some(&self.kept);
         let params = known.map_or("(CONDSTORE)".into(), |kept| {
+            // RFC 7162 §3.2.5.1: of others than the known ones nothing is told, so those to come are named as well; or
+            // none are, and then all are meant.
             let uids: Vec<Uid> = kept.messages.keys().copied().collect();
-            let uids = if uids.is_empty() { String::new() } else { format!(" {}", set(&uids)) };
+            let uids = match uids.last().filter(|_| uids.len() % 2 == 1) {
+                Some(last) => format!(" {},{}:{}", set(&uids), last + 1, u32::MAX),
+                None => String::new(),
+            };
             format!("(QRESYNC ({} {}{uids}))", kept.validity, kept.modseq)
         });
         let selected = session.select(&mut self.client, &self.mailbox, &params).await?;
