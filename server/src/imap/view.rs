@@ -131,16 +131,7 @@ impl View {
         if set.is_saved() {
             return self.saved();
         }
-        let ranges = set.resolve(self.last_uid().map_or(0, Uid::get)).into_iter();
-        let mut named = UidSet::new();
-        ranges.filter_map(|(first, last)| Some((Uid::new(first)?, Uid::new(last)?))).for_each(
-            |(first, last)| {
-                if first <= last {
-                    named.insert_range(first, last);
-                }
-            },
-        );
-        named
+        set.uids(self.last_uid().map_or(0, Uid::get))
     }
 
     /// The highest UID that has the number which the client believes: up to there it has seen everything vanish

@@ -16,6 +16,16 @@ pub(super) struct Missed {
     changed: Vec<Message>,
 }
 
+impl Missed {
+    /// RFC 7162 §3.2.5.2: where numbers and UIDs agree, the client has seen vanish what lies before.
+    pub fn spare(&mut self, known: &Qresync, view: &View) {
+        let agreed = known.numbered.as_ref().and_then(|(numbers, uids)| view.agrees_through(numbers, uids));
+        if let Some(agreed) = agreed {
+            self.vanished = self.vanished.difference(&UidSet::range(Uid::MIN, agreed));
+        }
+    }
+}
+
 impl Session {
     /// RFC 7162 §3.2.3: what QRESYNC adds is BAD until it has been enabled.
     pub(super) fn resynchronises(&self) -> Result<(), Fail> {
@@ -47,36 +57,40 @@ impl Session {
         Ok(())
     }
 
-    /// What happened to a mailbox, whose `uids` the client is about to be told of, since what it knows (RFC 7162 §3.2.5).
+    /// What happened to a mailbox since what the client knows (RFC 7162 §3.2.5). What the mailbox is (`now` and its `uids`)
+    /// is brought to the moment that this is of: a message that came after what the client knows and went before the
+    /// journal was read would be in the one and not in the other.
     pub(super) async fn missed(
         &self,
         at: MailboxRef,
-        now: &Mailbox,
-        uids: &UidSet,
-        view: &View,
+        now: &mut Mailbox,
+        uids: &mut UidSet,
         known: &Qresync,
     ) -> Result<Missed, StoreError> {
-        // §3.2.5.1: without known UIDs all that there have been are meant.
-        let mut among = had(now);
-        if let Some(set) = &known.known {
-            among = among.intersection(&view.named(set));
-        }
-        let (vanished, mut changed) = match self.services.store.changes_since(at, known.modseq).await? {
-            Changes::Delta(delta) => (delta.vanished.intersection(&among), delta.changed),
-            Changes::Resync => {
-                let there = uids.intersection(&among);
-                (among.clone(), self.services.store.messages(at, MessageQuery::of(there)).await?)
-            }
-            Changes::Deleted => return Err(StoreError::NotFound(Subject::Mailbox)),
+        let store = &self.services.store;
+        let (vanished, mut changed) =
+            match store.changes_since(at, known.modseq.min(now.modseq.get())).await? {
+                Changes::Delta(delta) => {
+                    let there: UidSet = delta.changed.iter().map(|message| message.uid).collect();
+                    *uids = uids.difference(&delta.vanished).union(&there);
+                    now.modseq = now.modseq.max(delta.through);
+                    (delta.vanished, delta.changed)
+                }
+                Changes::Resync => {
+                    let messages = store.messages(at, MessageQuery::of(uids.clone())).await?;
+                    *uids = messages.iter().map(|message| message.uid).collect();
+                    (had(now).difference(uids), messages)
+                }
+                Changes::Deleted => return Err(StoreError::NotFound(Subject::Mailbox)),
+            };
+        now.uidnext = match (now.uidnext, uids.last()) {
+            (Some(next), Some(last)) if last >= next => last.next(),
+            (next, _) => next,
         };
-        changed.retain(|m| m.modseq.get() > known.modseq && among.contains(m.uid) && uids.contains(m.uid));
-        let mut vanished = vanished.difference(uids);
-        // §3.2.5.2: where numbers and UIDs agree, the client has seen vanish what lies before.
-        let agreed = known.numbered.as_ref().and_then(|(numbers, uids)| view.agrees_through(numbers, uids));
-        if let Some(agreed) = agreed {
-            vanished = vanished.difference(&UidSet::range(Uid::MIN, agreed));
-        }
-        Ok(Missed { vanished, changed })
+        // §3.2.5.1: without known UIDs all that there have been are meant.
+        let among = known.known.as_ref().map_or_else(UidSet::all, |set| set.uids(0)).intersection(&had(now));
+        changed.retain(|message| message.modseq.get() > known.modseq && among.contains(message.uid));
+        Ok(Missed { vanished: vanished.intersection(&among), changed })
     }
 
     pub(super) async fn tell_missed(&mut self, missed: &Missed, wire: &mut Wire) -> Result<(), Fail> {

@@ -38,7 +38,13 @@ impl Session {
             SelectMode::ReadWrite => self.services.store.claim_recent(at).await?,
             SelectMode::ReadOnly => UidSet::new(),
         };
-        let (now, uids) = self.services.store.uids(at).await?;
+        let (mut now, mut uids) = self.services.store.uids(at).await?;
+        // RFC 7162 §3.2.5: with another UIDVALIDITY what the client knows is of another mailbox.
+        let known = params.qresync.as_ref().filter(|known| known.uidvalidity == now.uidvalidity.0.get());
+        let mut missed = match known {
+            Some(known) => Some(self.missed(at, &mut now, &mut uids, known).await?),
+            None => None,
+        };
         let recent = match mode {
             SelectMode::ReadWrite => claimed.intersection(&uids),
             // Those that nobody has been told of stay so: shown, not claimed.
@@ -46,12 +52,9 @@ impl Session {
         };
         let view = View::new(&uids, now.modseq, recent.clone());
         let unseen = self.first_unseen(at, &now, &uids).await?.and_then(|uid| view.number(uid));
-        // RFC 7162 §3.2.5: with another UIDVALIDITY what the client knows is of another mailbox.
-        let known = params.qresync.as_ref().filter(|known| known.uidvalidity == now.uidvalidity.0.get());
-        let missed = match known {
-            Some(known) => Some(self.missed(at, &now, &uids, &view, known).await?),
-            None => None,
-        };
+        if let (Some(missed), Some(known)) = (&mut missed, known) {
+            missed.spare(known, &view);
+        }
         describe(&now, &view, recent.len() as u32, unseen, mode, wire);
         self.selected = Some(Selected { at, view, mode, keywords: now.keywords });
         if let Some(missed) = missed {

@@ -1,5 +1,6 @@
 //! Sequence sets as sent: `*` and `$` are known only to the session.
 
+use gadwall_storage::{Uid, UidSet};
 use std::num::NonZeroU32;
 
 /// `1,3:5,*` (RFC 3501 §9), of at least one and at most [`SequenceSet::MAX_RANGES`] ranges; or `$`, what the last
@@ -38,6 +39,17 @@ impl SequenceSet {
         let has_star = self.0.iter().any(|(a, b)| *a == SeqNum::Star || *b == SeqNum::Star);
         (!has_star)
             .then(|| self.resolve(0).into_iter().map(|(first, last)| u64::from(last - first) + 1).sum())
+    }
+
+    /// The UIDs it names, with `*` as `largest`, whether there are such messages or not.
+    pub fn uids(&self, largest: u32) -> UidSet {
+        let mut named = UidSet::new();
+        for (first, last) in self.resolve(largest).into_iter().filter(|(first, last)| first <= last) {
+            if let (Some(first), Some(last)) = (Uid::new(first), Uid::new(last)) {
+                named.insert_range(first, last);
+            }
+        }
+        named
     }
 
     /// The ranges with `*` as `largest`, each lowest first (`3:1` is `1:3`, RFC 3501 §9), sorted and merged, so that
