@@ -92,18 +92,31 @@ impl View {
         Ok(())
     }
 
-    /// Takes in VANISHED (RFC 7162 §3.2.10): what isn't known is of no interest.
+    /// Takes in VANISHED (RFC 7162 §3.2.10). EARLIER is about messages that aren't counted; otherwise each UID is a message
+    /// that is, though its UID may not have been told yet: one of those between its neighbours.
     pub fn vanished(&mut self, uids: &[Uid], earlier: bool, news: &mut News) -> Result<(), String> {
         for uid in uids {
-            match self.uids.iter().position(|known| *known == Some(*uid)) {
+            let known = self.uids.iter().position(|known| *known == Some(*uid));
+            match known {
                 Some(at) if earlier => {
                     return Err(format!("VANISHED (EARLIER) of UID {uid}, which is number {}", at + 1));
                 }
-                Some(at) => self.expunge(at as u32 + 1, news)?,
-                None => {}
+                None if earlier => {}
+                known => {
+                    let at = known.or_else(|| self.unknown_between(*uid));
+                    let at = at.ok_or_else(|| format!("VANISHED of UID {uid}, which is no message's"))?;
+                    self.expunge(at as u32 + 1, news)?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Where there is a message that may have this UID, which none is known to have.
+    fn unknown_between(&self, uid: Uid) -> Option<usize> {
+        let above = self.uids.iter().position(|known| known.is_some_and(|known| known > uid));
+        let at = above.unwrap_or(self.uids.len()).checked_sub(1)?;
+        self.uids[at].is_none().then_some(at)
     }
 
     /// Takes in that number `number` has UID `uid`.
@@ -165,7 +178,8 @@ mod tests {
         view.learn(3, 9).unwrap();
         view.expunge(4, &mut news).unwrap();
         assert_eq!((news.new, news.gone_unknown), (Some((3, 3)), 1));
-        view.vanished(&[1, 9], false, &mut news).unwrap();
+        view.vanished(&[1], true, &mut news).unwrap();
+        view.vanished(&[9], false, &mut news).unwrap();
         assert_eq!((view.uids(), news.new, news.gone), (vec![3, 8], None, vec![5, 9]));
     }
 
@@ -183,5 +197,9 @@ mod tests {
         assert!(unknown.learn(2, 4).is_ok());
         assert!(view(&[3, 5]).vanished(&[5], true, news).is_err());
         assert!(view(&[3]).vanished(&[5], true, news).is_ok());
+        assert!(view(&[3, 7]).vanished(&[5], false, news).is_err());
+        let mut unknown = View { uids: vec![Some(3), None, Some(7), None] };
+        assert!(unknown.vanished(&[5, 9], false, news).is_ok());
+        assert_eq!(unknown.uids, [Some(3), Some(7)]);
     }
 }
