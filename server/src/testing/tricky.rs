@@ -1,4 +1,4 @@
-//! A store whose appends, expunges and bodies can be made to wait or to fail, and whose hints can get lost.
+//! A store whose appends, expunges, lists and bodies can be made to wait or to fail, and whose hints can get lost.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,6 +21,8 @@ pub struct TrickyStore {
     pub permits: Semaphore,
     /// Reading a body at or behind this offset fails.
     pub readable: AtomicU64,
+    /// No message is found.
+    pub empty: AtomicBool,
     /// Hints get lost.
     pub deaf: AtomicBool,
 }
@@ -35,6 +37,7 @@ impl TrickyStore {
             begun: Semaphore::new(0),
             permits: Semaphore::new(1000),
             readable: AtomicU64::new(u64::MAX),
+            empty: AtomicBool::new(false),
             deaf: AtomicBool::new(false),
         }
     }
@@ -71,7 +74,10 @@ impl Messages for TrickyStore {
         self.inner.uids(at).await
     }
     async fn messages(&self, at: MailboxRef, query: MessageQuery) -> Result<Vec<Message>> {
-        self.inner.messages(at, query).await
+        match self.empty.load(SeqCst) {
+            true => Ok(Vec::new()),
+            false => self.inner.messages(at, query).await,
+        }
     }
     async fn body(&self, at: MailboxRef, uid: Uid) -> Result<Box<dyn BodyReader>> {
         let inner = self.inner.body(at, uid).await?;

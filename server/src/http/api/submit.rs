@@ -10,6 +10,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::header;
 use gadwall_storage::body::{Ingest, Staged};
+use gadwall_storage::mime::Structure;
 use gadwall_storage::{
     Account, Delivery, Flags, Mailbox, MailboxRef, Message, MessageQuery, NewMessage, OpId, Recipient,
     StoreError, Uid, UidSet,
@@ -66,6 +67,20 @@ impl Print {
     }
 }
 
+/// What the sender is told of its message.
+struct Stored {
+    uid: Uid,
+    message_id: String,
+    /// Bytes.
+    size: u64,
+}
+
+impl Stored {
+    fn of(uid: Uid, structure: &Structure, size: u64) -> Stored {
+        Stored { uid, message_id: view::text(structure.envelope.message_id.as_deref()), size }
+    }
+}
+
 impl App {
     async fn submit(
         &self,
@@ -86,21 +101,23 @@ impl App {
             self.receive(account, client, &op, request).await?
         };
         let at = MailboxRef { account: account.id, mailbox: mailbox.id };
-        let uid = self.store(at, op, ready).await?;
-        let message = self.message_named(at, &uid.to_string()).await?;
-        let summary = self.summary(at, &message);
+        let stored = self.store(at, op, ready).await?;
+        let msgid = self.services.message_ids.sign(at, stored.uid);
         Ok(Json(json!({
             "success": true,
-            "id": summary.id,
-            "mailbox": summary.mailbox,
-            "messageId": summary.message_id,
-            "msgid": summary.msgid,
-            "url": format!("{}/message/{}", self.config.web, summary.msgid),
-            "size": summary.size,
+            "id": stored.uid.get(),
+            "mailbox": at.mailbox.to_string(),
+            "messageId": stored.message_id,
+            "msgid": msgid,
+            "url": format!("{}/message/{msgid}", self.config.web),
+            "size": stored.size,
         })))
     }
 
-    async fn store(&self, at: MailboxRef, op: Op, ready: Ready) -> Result<Uid> {
+    /// What is told of a message is known before it is stored: once it is, nothing may come to an error, whoever deletes it
+    /// in the meantime.
+    async fn store(&self, at: MailboxRef, op: Op, ready: Ready) -> Result<Stored> {
+        let told = Stored::of(Uid::MIN, ready.body.structure(), ready.body.size());
         let mark = ready.delivery.mail_params.clone();
         let message = NewMessage {
             body: ready.body,
@@ -111,7 +128,8 @@ impl App {
         match self.services.store.append(op.id, at, vec![message]).await {
             Ok(appended) => {
                 let uid = appended.uids.first().copied();
-                Ok(uid.ok_or_else(|| StoreError::Corrupt("an append without a UID".into()))?)
+                let uid = uid.ok_or_else(|| StoreError::Corrupt("an append without a UID".into()))?;
+                Ok(Stored { uid, ..told })
             }
             // The time of receipt is another one, as are the date and the boundaries of a message built again. What
             // was sent is the same if the mark is: then this is the repetition of the request that left it.
@@ -123,12 +141,13 @@ impl App {
         }
     }
 
-    async fn submitted_before(&self, at: MailboxRef, mark: &[String]) -> Result<Option<Uid>> {
+    async fn submitted_before(&self, at: MailboxRef, mark: &[String]) -> Result<Option<Stored>> {
         let query = MessageQuery::of(UidSet::all()).newest_first().limit(REPEATS).with_details();
         let recent = self.services.store.messages(at, query).await?;
         let is_it =
             |m: &&Message| m.delivery.as_deref().is_some_and(|d| d.via == VIA && d.mail_params == mark);
-        Ok(recent.iter().find(is_it).map(|m| m.uid))
+        let found = recent.iter().find(is_it);
+        Ok(found.and_then(|m| Some(Stored::of(m.uid, m.structure.as_deref()?, m.size))))
     }
 
     /// Bytes as they are.

@@ -1,9 +1,12 @@
 //! Submission, and what makes it happen once.
 
-use super::world::{Answer, Site, as_ann};
+use super::world::{Answer, Site, as_ann, config};
+use crate::Limits;
+use crate::testing::World;
 use axum::body::Body;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
 
 const PATH: &str = "/users/me/submit";
 
@@ -23,6 +26,23 @@ async fn stored(site: &Site, answer: &Answer) -> (Value, String) {
 
 async fn total(site: &Site) -> u64 {
     site.ann("GET", "/users/me/mailboxes/INBOX", "").await.json()["total"].as_u64().unwrap()
+}
+
+/// Somebody deletes it, or it expires, before the request is answered.
+#[tokio::test]
+async fn a_message_that_is_gone_at_once_was_accepted_all_the_same() {
+    let (world, store) = World::tricky(Limits::default(), 100_000_000).await;
+    let site = Site::over(world, config());
+    store.empty.store(true, Ordering::SeqCst);
+    let mail = "Message-ID: <a@x.org>\nSubject: raw\n\nbare\n";
+    let answer = submit(&site, None, "message/rfc822", mail).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    store.empty.store(false, Ordering::SeqCst);
+    let (m, _) = stored(&site, &answer).await;
+    let told = answer.json();
+    for field in ["id", "mailbox", "messageId", "msgid", "size"] {
+        assert_eq!(told[field], m[field], "{field}");
+    }
 }
 
 #[tokio::test]

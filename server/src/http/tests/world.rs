@@ -83,7 +83,7 @@ impl Site {
         Self::over(World::with(limits, 100_000_000).await, config())
     }
 
-    fn over(world: World, config: HttpConfig) -> Site {
+    pub fn over(world: World, config: HttpConfig) -> Site {
         let (serving, is_serving) = watch::channel(true);
         let router = router(world.services.clone(), config, is_serving);
         Site { world, router, serving, peer: "127.0.0.1:5".parse().unwrap(), drain: Drain::default() }
