@@ -42,6 +42,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("list-extended", include_str!("../cases/list-extended.txt")),
     ("rfc3501", include_str!("../cases/rfc3501.txt")),
     ("append", include_str!("../cases/append.txt")),
+    ("attributes", include_str!("../cases/attributes.txt")),
     ("auth", include_str!("../cases/auth.txt")),
     ("condstore", include_str!("../cases/condstore.txt")),
     ("fetch", include_str!("../cases/fetch.txt")),

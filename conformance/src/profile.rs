@@ -70,7 +70,7 @@ impl Profile {
             }
         }
         for capability in &self.announces {
-            if !announced.iter().any(|a| a.eq_ignore_ascii_case(capability)) {
+            if !announced.iter().any(|a| crate::runner::is_announced_as(a, capability)) {
                 let why = format!("{capability} is not announced, which the profile demands");
                 more.push(outcome(format!("profile-announces-{capability}"), Verdict::Fail(why)));
             }

@@ -146,8 +146,14 @@ pub(crate) async fn announced(talk: &mut Talk) -> Result<Vec<String>, String> {
 }
 
 /// The first of what the case needs that is not there.
+/// Whether a server that announces `capability` has `name`, which may be what stands before a value (`APPENDLIMIT=35882577`).
+pub(crate) fn is_announced_as(capability: &str, name: &str) -> bool {
+    let before = capability.split_once('=').map_or(capability, |(before, _)| before);
+    capability.eq_ignore_ascii_case(name) || before.eq_ignore_ascii_case(name)
+}
+
 fn missing(case: &Case, announced: &[String]) -> Option<String> {
-    let has = |name: &str| announced.iter().any(|a| a.eq_ignore_ascii_case(name));
+    let has = |name: &str| announced.iter().any(|a| is_announced_as(a, name));
     let fulfilled = |need: &str| match need.strip_prefix('!') {
         Some(name) => !has(name),
         None => need.split('|').any(has),

@@ -90,15 +90,32 @@ fn is_beyond_the_oracle(sent: &Sent) -> bool {
         // RFC 3501 §9 number: 32 bits. RFC 7162 §3.1.4: CHANGEDSINCE is above zero there.
         // RFC 4731, RFC 5182.
         Command::Search(search) => search.returns.is_some() || is_beyond_it(&search.key),
-        Command::Fetch { set, modifiers, .. } => set.is_saved() || modifiers.changed_since == Some(0),
+        Command::Fetch { set, items, modifiers, .. } => {
+            set.is_saved() || modifiers.changed_since == Some(0) || items.iter().any(is_item_beyond_it)
+        }
+        Command::Status { items, .. } => items.iter().any(|item| {
+            // RFC 7889, RFC 8438, RFC 8474.
+            matches!(item, StatusItem::AppendLimit | StatusItem::Size | StatusItem::MailboxId)
+        }),
         Command::Store { set, .. } | Command::Copy { set, .. } | Command::Move { set, .. } => set.is_saved(),
         Command::Expunge { uids: Some(set) } => set.is_saved(),
         _ => false,
     }
 }
 
+/// RFC 8474, RFC 8514, RFC 8970.
+fn is_item_beyond_it(item: &FetchItem) -> bool {
+    use FetchItem::{EmailId, Preview, SaveDate, ThreadId};
+    matches!(item, EmailId | ThreadId | SaveDate | Preview { .. })
+}
+
 fn is_beyond_it(key: &SearchKey) -> bool {
     match key {
+        // RFC 8474, RFC 8514.
+        SearchKey::EmailId(_)
+        | SearchKey::SavedBefore(_)
+        | SearchKey::SavedOn(_)
+        | SearchKey::SavedSince(_) => true,
         SearchKey::Larger(n) | SearchKey::Smaller(n) => *n > u64::from(u32::MAX),
         SearchKey::Sequence(set) | SearchKey::Uid(set) => set.is_saved(),
         SearchKey::And(keys) => keys.iter().any(is_beyond_it),

@@ -18,8 +18,8 @@ pub fn items() -> BoxedStrategy<Vec<FetchItem>> {
 
 fn item() -> BoxedStrategy<FetchItem> {
     use FetchItem::{
-        Body, BodyStructure, Envelope, Flags, InternalDate, ModSeq, Rfc822, Rfc822Header, Rfc822Text, Size,
-        Uid,
+        Body, BodyStructure, EmailId, Envelope, Flags, InternalDate, ModSeq, Preview, Rfc822, Rfc822Header,
+        Rfc822Text, SaveDate, Size, ThreadId, Uid,
     };
     let plain = vec![
         Uid,
@@ -34,11 +34,13 @@ fn item() -> BoxedStrategy<FetchItem> {
         Rfc822Text,
         ModSeq,
     ];
+    let extended = vec![EmailId, ThreadId, SaveDate, Preview { lazy: false }, Preview { lazy: true }];
     let partial = (any::<u32>(), 1..=u32::MAX)
         .prop_map(|(first, n)| Partial { first, count: NonZeroU32::new(n).expect("from 1") });
     prop_oneof![
-        prop::sample::select(plain),
-        (section(), any::<bool>(), prop::option::of(partial))
+        10 => prop::sample::select(plain),
+        1 => prop::sample::select(extended),
+        10 => (section(), any::<bool>(), prop::option::of(partial))
             .prop_map(|(section, peek, partial)| FetchItem::Section { section, peek, partial }),
     ]
     .boxed()

@@ -87,8 +87,12 @@ pub fn message_set() -> BoxedStrategy<SequenceSet> {
 }
 
 pub fn status_items() -> BoxedStrategy<Vec<StatusItem>> {
-    use StatusItem::{HighestModSeq, Messages, Recent, UidNext, UidValidity, Unseen};
-    subsequence(vec![Messages, Recent, UidNext, UidValidity, Unseen, HighestModSeq], 1..=6).boxed()
+    use StatusItem::{
+        AppendLimit, HighestModSeq, MailboxId, Messages, Recent, Size, UidNext, UidValidity, Unseen,
+    };
+    let all =
+        vec![Messages, Recent, UidNext, UidValidity, Unseen, HighestModSeq, Size, MailboxId, AppendLimit];
+    subsequence(all, 1..=9).boxed()
 }
 
 /// Mod-sequences and sizes: below 2^63.

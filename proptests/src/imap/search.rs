@@ -2,7 +2,7 @@
 
 use super::names::{bytes, keyword, message_set, number64};
 use gadwall::imap::types::{Day, SearchKey};
-use gadwall_storage::SystemFlag;
+use gadwall_storage::{EmailId, SystemFlag};
 use proptest::prelude::*;
 
 /// Days whose year has four digits.
@@ -38,6 +38,12 @@ fn leaf() -> BoxedStrategy<SearchKey> {
             SearchKey::SentSince(day),
         ])
     });
+    let saved = prop_oneof![
+        any::<[u8; 12]>().prop_map(|id| SearchKey::EmailId(EmailId(id))),
+        day().prop_map(SearchKey::SavedBefore),
+        day().prop_map(SearchKey::SavedOn),
+        day().prop_map(SearchKey::SavedSince),
+    ];
     prop_oneof![
         Just(SearchKey::All),
         Just(SearchKey::Recent),
@@ -52,6 +58,7 @@ fn leaf() -> BoxedStrategy<SearchKey> {
         bytes().prop_map(SearchKey::Body),
         bytes().prop_map(SearchKey::Text),
         number64().prop_map(SearchKey::ModSeq),
+        saved,
         (1..=u32::MAX).prop_map(SearchKey::Older),
         (1..=u32::MAX).prop_map(SearchKey::Younger),
     ]

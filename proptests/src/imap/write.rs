@@ -317,6 +317,9 @@ impl<'a> Writer<'a> {
                 StatusItem::UidValidity => "UIDVALIDITY",
                 StatusItem::Unseen => "UNSEEN",
                 StatusItem::HighestModSeq => "HIGHESTMODSEQ",
+                StatusItem::Size => "SIZE",
+                StatusItem::MailboxId => "MAILBOXID",
+                StatusItem::AppendLimit => "APPENDLIMIT",
             });
         });
     }

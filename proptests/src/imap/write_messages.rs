@@ -50,6 +50,10 @@ impl Writer<'_> {
             SearchKey::Smaller(n) => self.words(&["SMALLER", &n.to_string()]),
             SearchKey::Older(n) => self.words(&["OLDER", &n.to_string()]),
             SearchKey::Younger(n) => self.words(&["YOUNGER", &n.to_string()]),
+            SearchKey::EmailId(id) => {
+                self.words(&["EMAILID", ""]);
+                self.text(&format!("M{id}"));
+            }
             SearchKey::ModSeq(n) => {
                 self.words(&["MODSEQ", ""]);
                 if self.choose(3) == 1 {
@@ -69,6 +73,9 @@ impl Writer<'_> {
             SearchKey::SentBefore(day) => self.dated("SENTBEFORE", *day),
             SearchKey::SentOn(day) => self.dated("SENTON", *day),
             SearchKey::SentSince(day) => self.dated("SENTSINCE", *day),
+            SearchKey::SavedBefore(day) => self.dated("SAVEDBEFORE", *day),
+            SearchKey::SavedOn(day) => self.dated("SAVEDON", *day),
+            SearchKey::SavedSince(day) => self.dated("SAVEDSINCE", *day),
             SearchKey::Header { field, text } => {
                 let own = [&b"BCC"[..], b"CC", b"FROM", b"SUBJECT", b"TO"].contains(&&field[..]);
                 if own && self.choose(2) == 0 {
@@ -151,6 +158,17 @@ impl Writer<'_> {
             FetchItem::Rfc822Header => self.word("RFC822.HEADER"),
             FetchItem::Rfc822Text => self.word("RFC822.TEXT"),
             FetchItem::ModSeq => self.word("MODSEQ"),
+            FetchItem::EmailId => self.word("EMAILID"),
+            FetchItem::ThreadId => self.word("THREADID"),
+            FetchItem::SaveDate => self.word("SAVEDATE"),
+            FetchItem::Preview { lazy } => {
+                self.word("PREVIEW");
+                if *lazy {
+                    self.text(" (");
+                    self.word("LAZY");
+                    self.text(")");
+                }
+            }
         }
     }
 

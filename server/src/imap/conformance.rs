@@ -65,6 +65,7 @@ macro_rules! files {
 
 files! {
     append "append"
+    attributes "attributes"
     auth "auth"
     condstore "condstore"
     esearch "esearch"

@@ -211,6 +211,28 @@ responses! {
     the_highest_modseq_runs_ahead: |r, _| {
         vec![if r.starts_with("* OK [HIGHESTMODSEQ") && r.contains("Go on") { r.replace("HIGHESTMODSEQ ", "HIGHESTMODSEQ 9") } else { r.into() }]
     } => "rfc7162-3.2-a-held-expunge-keeps-the-highest-modseq-low";
+    a_mailbox_has_another_id_each_time: |r, held| {
+        if !r.contains("MAILBOXID (F") {
+            return vec![r.into()];
+        }
+        held.push(String::new());
+        vec![r.replace("MAILBOXID (F", &format!("MAILBOXID (F{}", held.len()))]
+    } => "rfc8474-4-a-rename-keeps-the-mailbox-id", "rfc8474-4.2-select-and-examine-tell-the-mailbox-id";
+    all_mail_has_one_id: |r, _| {
+        match r.split_once("EMAILID (M") {
+            Some((before, after)) => vec![format!("{before}EMAILID (M{}", &after[24.min(after.len())..])],
+            None => vec![r.into()],
+        }
+    } => "rfc8474-5.1-fetch-tells-the-email-id";
+    create_has_no_mailbox_id: |r, _| vec![without_code(r, "[MAILBOXID")]
+        => "rfc8474-4.1-create-tells-the-mailbox-id";
+    a_mailbox_is_empty_however_full: |r, _| vec![r.replace("SIZE 26", "SIZE 0")]
+        => "rfc8438-3-status-tells-the-size-of-a-mailbox", "rfc8438-3-list-tells-sizes-too";
+    a_message_was_saved_when_it_was_dated: |r, _| {
+        vec![if r.contains("SAVEDATE \"") { "* 1 FETCH (SAVEDATE \" 1-Feb-1994 21:52:25 +0000\")\r\n".into() } else { r.into() }]
+    } => "rfc8514-4.2-fetch-tells-when-a-message-was-saved";
+    a_preview_is_still_encoded: |r, _| vec![r.replace("Hello, base64.", "SGVsbG8sIGJhc2U2NC4=")]
+        => "rfc8970-3-a-preview-is-text-whatever-the-encoding";
     the_delimiter_is_nil: |r, _| {
         vec![if r.starts_with("* LIST") { r.replace(" \"/\" ", " NIL ") } else { r.into() }]
     } => "rfc3501-6.3.8-an-empty-pattern-asks-for-the-delimiter";

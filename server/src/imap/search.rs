@@ -5,7 +5,7 @@ use super::view::View;
 use crate::time::days_from_civil;
 use gadwall_storage::mime::{Part, Structure, decode_charset, decode_text, fields, to_unicode};
 use gadwall_storage::{
-    Keyword, MailStore, MailboxRef, Message, StoreError, SystemFlag, Timestamp, UidSet, read_range,
+    EmailId, Keyword, MailStore, MailboxRef, Message, StoreError, SystemFlag, Timestamp, UidSet, read_range,
 };
 
 /// How much of a header is searched.
@@ -56,6 +56,9 @@ pub enum Prepared {
     Body(String),
     Text(String),
     ModSeq(u64),
+    EmailId(EmailId),
+    /// The date of its coming into the mailbox in days, from and to (exclusive).
+    Saved(i64, i64),
 }
 
 impl Prepared {
@@ -101,6 +104,10 @@ impl Prepared {
             SearchKey::Body(wanted) => Prepared::Body(text(wanted)?),
             SearchKey::Text(wanted) => Prepared::Text(text(wanted)?),
             SearchKey::ModSeq(n) => Prepared::ModSeq(*n),
+            SearchKey::EmailId(id) => Prepared::EmailId(*id),
+            SearchKey::SavedBefore(d) => Prepared::Saved(i64::MIN, day(d)),
+            SearchKey::SavedOn(d) => Prepared::Saved(day(d), day(d) + 1),
+            SearchKey::SavedSince(d) => Prepared::Saved(day(d), i64::MAX),
             // RFC 5032 §2: OLDER is at least so old, YOUNGER at most.
             SearchKey::Older(secs) => {
                 Prepared::Age { from: Timestamp(i64::MIN), to: ago(context.now, *secs) }
@@ -193,6 +200,11 @@ impl Prepared {
                 let day = message.internal_date.secs().div_euclid(86_400);
                 (*from..*to).contains(&day)
             }
+            Prepared::Saved(from, to) => {
+                let day = message.saved_at.secs().div_euclid(86_400);
+                (*from..*to).contains(&day)
+            }
+            Prepared::EmailId(id) => message.email_id == *id,
             Prepared::Sent(from, to) => {
                 let date = message.structure.as_ref().and_then(|s| s.envelope.date.as_deref());
                 date.and_then(day_of).is_some_and(|day| (*from..*to).contains(&day))

@@ -38,6 +38,10 @@ fn item(cursor: &mut Cursor) -> Parsed<FetchItem> {
         b"ENVELOPE" => FetchItem::Envelope,
         b"BODYSTRUCTURE" => FetchItem::BodyStructure,
         b"MODSEQ" => FetchItem::ModSeq,
+        b"EMAILID" => FetchItem::EmailId,
+        b"THREADID" => FetchItem::ThreadId,
+        b"SAVEDATE" => FetchItem::SaveDate,
+        b"PREVIEW" => FetchItem::Preview { lazy: is_lazy(cursor)? },
         b"BODY" if cursor.peek() != Some(b'[') => FetchItem::Body,
         b"BODY" | b"BODY.PEEK" => {
             let section = section(cursor)?;
@@ -45,6 +49,23 @@ fn item(cursor: &mut Cursor) -> Parsed<FetchItem> {
         }
         _ => return expected("no such FETCH item"),
     })
+}
+
+/// ` (LAZY)` (RFC 8970 §6).
+fn is_lazy(cursor: &mut Cursor) -> Parsed<bool> {
+    if !cursor.rest().starts_with(b" (") {
+        return Ok(false);
+    }
+    // In an item without parentheses, modifiers of the FETCH may stand there.
+    let mut ahead = cursor.clone();
+    ahead.space()?;
+    ahead.require(b'(', "expected (")?;
+    if !ahead.word("LAZY") {
+        return Ok(false);
+    }
+    ahead.require(b')', "expected )")?;
+    *cursor = ahead;
+    Ok(true)
 }
 
 fn section(cursor: &mut Cursor) -> Parsed<Section> {

@@ -110,6 +110,9 @@ pub fn status_items(cursor: &mut Cursor) -> Parsed<Vec<StatusItem>> {
         "UIDVALIDITY" => Ok(StatusItem::UidValidity),
         "UNSEEN" => Ok(StatusItem::Unseen),
         "HIGHESTMODSEQ" => Ok(StatusItem::HighestModSeq),
+        "SIZE" => Ok(StatusItem::Size),
+        "MAILBOXID" => Ok(StatusItem::MailboxId),
+        "APPENDLIMIT" => Ok(StatusItem::AppendLimit),
         _ => expected("no such STATUS item"),
     })
 }

@@ -98,6 +98,15 @@ fn key(cursor: &mut Cursor, depth: usize) -> Parsed<SearchKey> {
         "BODY" => SearchKey::Body(cursor.astring()?.into_owned()),
         "TEXT" => SearchKey::Text(cursor.astring()?.into_owned()),
         "MODSEQ" => modseq(cursor)?,
+        "EMAILID" => email_id(cursor)?,
+        "THREADID" => {
+            object_id(cursor)?;
+            // RFC 8474 §5.2: no message has one here.
+            negated(SearchKey::All)
+        }
+        "SAVEDBEFORE" => SearchKey::SavedBefore(date(cursor)?),
+        "SAVEDON" => SearchKey::SavedOn(date(cursor)?),
+        "SAVEDSINCE" => SearchKey::SavedSince(date(cursor)?),
         "OLDER" => SearchKey::Older(interval(cursor)?),
         "YOUNGER" => SearchKey::Younger(interval(cursor)?),
         _ => return expected("no such search key"),
@@ -109,6 +118,8 @@ fn plain(name: &str) -> Option<SearchKey> {
     let flag = SearchKey::Flag;
     Some(match name {
         "ALL" => SearchKey::All,
+        // RFC 8514 §4.3: of every mailbox here.
+        "SAVEDATESUPPORTED" => SearchKey::All,
         "ANSWERED" => flag(SystemFlag::Answered),
         "DELETED" => flag(SystemFlag::Deleted),
         "DRAFT" => flag(SystemFlag::Draft),
@@ -132,6 +143,26 @@ fn negated(key: SearchKey) -> SearchKey {
 
 fn keyword(cursor: &mut Cursor) -> Parsed<Keyword> {
     Keyword::new(cursor.atom()?).ok_or(Syntax("a keyword is too long".into()))
+}
+
+/// RFC 8474 §7 objectid.
+fn object_id<'a>(cursor: &mut Cursor<'a>) -> Parsed<&'a str> {
+    let id = cursor.take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+    match std::str::from_utf8(id) {
+        Ok(id) if (1..=255).contains(&id.len()) => Ok(id),
+        _ => expected("an object id has 1 to 255 letters, digits, _ and -"),
+    }
+}
+
+/// An id that this server has not made is no message's.
+fn email_id(cursor: &mut Cursor) -> Parsed<SearchKey> {
+    let text = object_id(cursor)?;
+    // RFC 8474 §7: case matters.
+    let id = text
+        .strip_prefix('M')
+        .and_then(|id| id.parse().ok())
+        .filter(|id| crate::imap::encode::email_id(*id) == text);
+    Ok(id.map_or_else(|| negated(SearchKey::All), SearchKey::EmailId))
 }
 
 /// RFC 5032 §2: seconds, at least one.

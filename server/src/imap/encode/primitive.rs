@@ -2,7 +2,7 @@
 
 use crate::imap::mutf7;
 use crate::time::Civil;
-use gadwall_storage::{Flags, MailboxName, SystemFlag, Timestamp};
+use gadwall_storage::{EmailId, Flags, MailboxId, MailboxName, SystemFlag, Timestamp};
 
 /// Longest quoted string; longer ones go as literals.
 const QUOTED_LIMIT: usize = 1000;
@@ -42,6 +42,15 @@ pub fn mailbox(name: &MailboxName, out: &mut Vec<u8>) {
 /// A name or a part of one.
 pub fn encoded_name(name: &str, out: &mut Vec<u8>) {
     string(mutf7::encode(name).as_bytes(), out);
+}
+
+/// RFC 8474 §4: begins with a letter, and with another one for every kind of object.
+pub fn mailbox_id(id: MailboxId) -> String {
+    format!("F{id}")
+}
+
+pub fn email_id(id: EmailId) -> String {
+    format!("M{id}")
 }
 
 pub fn system_flag(flag: SystemFlag) -> &'static str {

@@ -1,7 +1,7 @@
 //! OK, NO, BAD, BYE and their codes (RFC 3501 §7.1, RFC 5530).
 
 use crate::imap::types::Tag;
-use gadwall_storage::{Keyword, ModSeq, SystemFlag, Uid, UidSet, UidValidity};
+use gadwall_storage::{Keyword, MailboxId, ModSeq, SystemFlag, Uid, UidSet, UidValidity};
 
 /// A status response.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub enum Code {
     HasChildren,
     HighestModSeq(ModSeq),
     Limit,
+    /// RFC 8474 §4.
+    MailboxId(MailboxId),
     /// RFC 7162 §3.1.3: numbers or UIDs, as the command had them.
     Modified(UidSet),
     NonExistent,
@@ -121,6 +123,7 @@ impl std::fmt::Display for Code {
             Code::HasChildren => f.write_str("HASCHILDREN"),
             Code::HighestModSeq(modseq) => write!(f, "HIGHESTMODSEQ {modseq}"),
             Code::Limit => f.write_str("LIMIT"),
+            Code::MailboxId(id) => write!(f, "MAILBOXID ({})", super::mailbox_id(*id)),
             Code::Modified(numbers) => write!(f, "MODIFIED {numbers}"),
             Code::NonExistent => f.write_str("NONEXISTENT"),
             Code::OverQuota => f.write_str("OVERQUOTA"),

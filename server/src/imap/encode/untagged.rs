@@ -1,6 +1,6 @@
 //! Untagged data other than FETCH bodies.
 
-use super::{Recent, encoded_name, flags, mailbox, system_flag};
+use super::{Recent, encoded_name, flags, mailbox, mailbox_id, system_flag};
 use crate::imap::types::{By, SearchReturns, StatusItem, Tag};
 use gadwall_storage::{Flags, Keyword, Mailbox, MailboxName, ModSeq, SpecialUse, SystemFlag, Uid, UidSet};
 
@@ -40,6 +40,8 @@ pub enum Untagged<'a> {
         name: &'a MailboxName,
         mailbox: &'a Mailbox,
         items: &'a [StatusItem],
+        /// The largest message it takes, in bytes.
+        append_limit: u64,
     },
     Namespace,
     Id(&'a [(&'a str, &'a str)]),
@@ -126,10 +128,10 @@ impl Untagged<'_> {
                 }
             }
             Untagged::Esearch(result) => esearch(result, out),
-            Untagged::Status { name, mailbox: at, items } => {
+            Untagged::Status { name, mailbox: at, items, append_limit } => {
                 text(out, format_args!("STATUS "));
                 mailbox(name, out);
-                status_items(at, items, out);
+                status_items(at, items, *append_limit, out);
             }
             Untagged::Namespace => text(out, format_args!("NAMESPACE ((\"\" \"/\")) NIL NIL")),
             Untagged::Id(fields) => {
@@ -181,7 +183,7 @@ fn esearch(result: &Esearch, out: &mut Vec<u8>) {
     }
 }
 
-fn status_items(at: &Mailbox, items: &[StatusItem], out: &mut Vec<u8>) {
+fn status_items(at: &Mailbox, items: &[StatusItem], append_limit: u64, out: &mut Vec<u8>) {
     let words: Vec<String> = items
         .iter()
         .map(|item| match item {
@@ -192,6 +194,9 @@ fn status_items(at: &Mailbox, items: &[StatusItem], out: &mut Vec<u8>) {
             StatusItem::UidValidity => format!("UIDVALIDITY {}", at.uidvalidity),
             StatusItem::Unseen => format!("UNSEEN {}", at.unseen),
             StatusItem::HighestModSeq => format!("HIGHESTMODSEQ {}", at.modseq),
+            StatusItem::Size => format!("SIZE {}", at.bytes),
+            StatusItem::MailboxId => format!("MAILBOXID ({})", mailbox_id(at.id)),
+            StatusItem::AppendLimit => format!("APPENDLIMIT {append_limit}"),
         })
         .collect();
     text(out, format_args!(" ({})", words.join(" ")));

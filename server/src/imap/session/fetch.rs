@@ -4,7 +4,9 @@ use super::ahead::Ahead;
 use super::copy::resolved;
 use super::section::{self, Place};
 use super::{Fail, Outcome, Session};
-use crate::imap::encode::{Code, Extensions, Status, body_structure, date_time, envelope, flags};
+use crate::imap::encode::{
+    Code, Extensions, Status, body_structure, date_time, email_id, envelope, flags, string,
+};
 use crate::imap::types::{
     By, FetchItem, FetchModifiers, Partial, Section, SectionText, SelectMode, SequenceSet,
 };
@@ -25,7 +27,7 @@ const PIECE: usize = 64 << 10;
 /// What a FETCH needs to know of its items.
 struct Plan {
     items: Vec<FetchItem>,
-    /// ENVELOPE, BODY, BODYSTRUCTURE, sections: what needs the parsed form.
+    /// ENVELOPE, BODY, BODYSTRUCTURE, PREVIEW, sections: what needs the parsed form.
     details: bool,
     /// Sections that set `\Seen`.
     sees: bool,
@@ -77,6 +79,9 @@ impl Plan {
                     | FetchItem::InternalDate
                     | FetchItem::Size
                     | FetchItem::ModSeq
+                    | FetchItem::EmailId
+                    | FetchItem::ThreadId
+                    | FetchItem::SaveDate
             )
         });
         Plan { items, details, sees, changed_since: modifiers.changed_since }
@@ -231,6 +236,11 @@ impl Session {
                 body_structure(&structure.root, Extensions::Yes, wire.out());
                 return Ok(());
             }
+            FetchItem::Preview { .. } => {
+                wire.out().extend_from_slice(b"PREVIEW ");
+                string(structure.preview.as_bytes(), wire.out());
+                return Ok(());
+            }
             FetchItem::Rfc822 => (Some("RFC822"), whole(SectionText::All), None),
             FetchItem::Rfc822Header => (Some("RFC822.HEADER"), whole(SectionText::Header), None),
             FetchItem::Rfc822Text => (Some("RFC822.TEXT"), whole(SectionText::Text), None),
@@ -333,6 +343,15 @@ fn plain_item(
         FetchItem::InternalDate => {
             out.extend_from_slice(b"INTERNALDATE ");
             date_time(message.internal_date, out);
+        }
+        FetchItem::EmailId => {
+            out.extend_from_slice(format!("EMAILID ({})", email_id(message.email_id)).as_bytes());
+        }
+        // RFC 8474 §5.2: threads have no ids here.
+        FetchItem::ThreadId => out.extend_from_slice(b"THREADID NIL"),
+        FetchItem::SaveDate => {
+            out.extend_from_slice(b"SAVEDATE ");
+            date_time(message.saved_at, out);
         }
         _ => return false,
     }

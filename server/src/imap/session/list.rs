@@ -63,7 +63,8 @@ impl Session {
             wire.untagged(&Untagged::List(&entry));
             // RFC 5819 §2: no STATUS of what can't be selected.
             if let (Some(items), Some(mailbox)) = (status, mailbox) {
-                wire.untagged(&Untagged::Status { name, mailbox, items });
+                let append_limit = self.services.limits.message_bytes;
+                wire.untagged(&Untagged::Status { name, mailbox, items, append_limit });
             }
             wire.relieve().await?;
         }

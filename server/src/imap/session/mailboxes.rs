@@ -23,8 +23,8 @@ impl Session {
         if name.is_inbox() {
             return Err(Status::no("INBOX is always there").code(Code::AlreadyExists).into());
         }
-        self.services.store.create_mailbox(self.services.env.op(), account, name, role).await?;
-        Ok(Status::ok("Mailbox created"))
+        let made = self.services.store.create_mailbox(self.services.env.op(), account, name, role).await?;
+        Ok(Status::ok("Mailbox created").code(Code::MailboxId(made.id)))
     }
 
     pub(super) async fn delete(&mut self, mailbox: &MailboxArg) -> Outcome {

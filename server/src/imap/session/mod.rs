@@ -106,7 +106,9 @@ impl Session {
             list.extend(["IDLE", "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN", "SPECIAL-USE"]);
             list.extend(["CREATE-SPECIAL-USE", "CONDSTORE", "MULTIAPPEND", "WITHIN", "ESEARCH"]);
             list.extend(["SEARCHRES", "LIST-EXTENDED", "LIST-STATUS", "QRESYNC"]);
-            return list.join(" ");
+            list.extend(["STATUS=SIZE", "OBJECTID", "SAVEDATE", "PREVIEW"]);
+            // RFC 7889 §3: every mailbox takes messages of this size.
+            return format!("{} APPENDLIMIT={}", list.join(" "), self.services.limits.message_bytes);
         }
         if self.can_start_tls() {
             list.push("STARTTLS");

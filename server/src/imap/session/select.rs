@@ -119,7 +119,8 @@ impl Session {
         if items.contains(&StatusItem::HighestModSeq) {
             self.knows_modseqs(wire);
         }
-        wire.untagged(&Untagged::Status { name, mailbox: &found, items });
+        let append_limit = self.services.limits.message_bytes;
+        wire.untagged(&Untagged::Status { name, mailbox: &found, items, append_limit });
         Ok(Status::ok("Status told"))
     }
 }
@@ -144,4 +145,5 @@ fn describe(now: &Mailbox, view: &View, recent: u32, unseen: Option<u32>, mode: 
         wire.status(None, &Status::ok("Predicted next UID").code(Code::UidNext(uid)));
     }
     wire.status(None, &Status::ok("Highest").code(Code::HighestModSeq(now.modseq)));
+    wire.status(None, &Status::ok("This mailbox, whatever its name").code(Code::MailboxId(now.id)));
 }

@@ -24,6 +24,15 @@ pub enum FetchItem {
     Rfc822Text,
     /// RFC 7162 §3.1.4.
     ModSeq,
+    /// RFC 8474 §5.
+    EmailId,
+    ThreadId,
+    /// RFC 8514 §4.2.
+    SaveDate,
+    /// RFC 8970 §3: `lazy` is content with what costs nothing, which all previews do here.
+    Preview {
+        lazy: bool,
+    },
 }
 
 /// Which part of a message, and what of it.

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListPattern(pub String);
 
-/// RFC 3501 §6.3.10, RFC 7162 §3.1.7, RFC 8438, RFC 8474.
+/// RFC 3501 §6.3.10, RFC 7162 §3.1.7, RFC 7889, RFC 8438, RFC 8474.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StatusItem {
     Messages,
@@ -13,4 +13,9 @@ pub enum StatusItem {
     UidValidity,
     Unseen,
     HighestModSeq,
+    /// RFC 8438: the sum of RFC822.SIZE.
+    Size,
+    MailboxId,
+    /// RFC 7889 §4.
+    AppendLimit,
 }

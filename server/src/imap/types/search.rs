@@ -1,7 +1,7 @@
 //! Search keys (RFC 3501 §6.4.4). Derived keys (NEW, OLD, UNSEEN, ...) are expanded by the decoder.
 
 use super::SequenceSet;
-use gadwall_storage::{Keyword, SystemFlag};
+use gadwall_storage::{EmailId, Keyword, SystemFlag};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SearchKey {
@@ -36,6 +36,12 @@ pub enum SearchKey {
     Text(Vec<u8>),
     /// RFC 7162 §3.1.5.
     ModSeq(u64),
+    /// RFC 8474 §6.
+    EmailId(EmailId),
+    /// RFC 8514 §4.3, by day as INTERNALDATE.
+    SavedBefore(Day),
+    SavedOn(Day),
+    SavedSince(Day),
     /// RFC 5032, seconds.
     Older(u32),
     Younger(u32),
