@@ -64,6 +64,15 @@ impl Fingerprint {
     }
 }
 
+/// What makes an append the same when it is repeated: of each message what it was made from, if that was named, or the
+/// message itself.
+#[derive(Serialize)]
+pub enum Appending<'a, B> {
+    Named(&'a [u8; 32]),
+    /// The body, or what stands for it.
+    Whole(B, &'a Flags, Option<Timestamp>, Option<&'a Delivery>),
+}
+
 /// Refuses what would take the account over its quota.
 pub fn admit(owner: &Account, added: u64) -> Result<()> {
     let (used_bytes, limit_bytes) = (owner.used_bytes, owner.quota_bytes);

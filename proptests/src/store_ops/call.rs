@@ -89,7 +89,13 @@ impl Call {
 fn message(n: u8, flag_bits: u8) -> NewMessage {
     let internal_date = (n.is_multiple_of(3)).then(|| Timestamp::from_secs(i64::from(n) * 1_000_000));
     let delivery = (n.is_multiple_of(4)).then(|| Delivery { via: "smtp".into(), ..Delivery::default() });
-    NewMessage { body: Staged::from_bytes(text(n)), flags: flags(flag_bits), internal_date, delivery }
+    NewMessage {
+        body: Staged::from_bytes(text(n)),
+        flags: flags(flag_bits),
+        internal_date,
+        delivery,
+        made_from: None,
+    }
 }
 
 /// Sixteen texts: some small, some with attachments that others have as well.

@@ -156,8 +156,6 @@ impl App {
 /// The operation id of a request: that of its `Idempotency-Key`, or a fresh one.
 pub struct Op {
     pub id: OpId,
-    /// Whether the client chose it, so that the request may be a repetition.
-    pub keyed: bool,
 }
 
 impl FromRequestParts<Shared> for Op {
@@ -165,13 +163,13 @@ impl FromRequestParts<Shared> for Op {
 
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self> {
         let Some(key) = parts.headers.get("idempotency-key").cloned() else {
-            return Ok(Op { id: app.services.env.op(), keyed: false });
+            return Ok(Op { id: app.services.env.op() });
         };
         if key.is_empty() || key.len() > 255 {
             return Err(ApiError::input("Idempotency-Key must have 1 to 255 characters"));
         }
         let AccountPlace { account, .. } = AccountPlace::from_request_parts(parts, app).await?;
         let line = format!("{} {}", parts.method, parts.uri.path());
-        Ok(Op { id: app.op_of_key(account.id, &line, key.as_bytes()).await?, keyed: true })
+        Ok(Op { id: app.op_of_key(account.id, &line, key.as_bytes()).await? })
     }
 }

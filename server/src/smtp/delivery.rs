@@ -119,6 +119,7 @@ pub async fn keep(
         flags: Flags::new(),
         internal_date: Some(delivery.received_at),
         delivery: Some(delivery),
+        made_from: None,
     };
     let appended = services.store.append(op, at, vec![message]).await?;
     let uid = appended.uids.first().copied();

@@ -194,6 +194,7 @@ macro_rules! __contract_claims {
                 move_happens_once
                 expunge_happens_once
                 an_outcome_without_effect_is_recorded_too
+                a_message_is_known_again_by_what_it_was_made_from
                 an_id_is_good_for_one_operation_only
                 an_id_is_good_for_one_set_of_arguments_only
                 a_refusal_is_not_recorded

@@ -212,7 +212,7 @@ pub async fn read_all(body: &mut dyn BodyReader) -> Vec<u8> {
 
 pub fn message(bytes: &[u8]) -> NewMessage {
     let body = Staged::from_bytes(bytes.to_vec());
-    NewMessage { body, flags: Flags::new(), internal_date: None, delivery: None }
+    NewMessage { body, flags: Flags::new(), internal_date: None, delivery: None, made_from: None }
 }
 
 pub fn name(text: &str) -> MailboxName {

@@ -36,6 +36,9 @@ pub struct NewMessage {
     /// `None`: now.
     pub internal_date: Option<Timestamp>,
     pub delivery: Option<Delivery>,
+    /// A digest of what makes a repetition of the operation the same one, where that is not the message as it stands here:
+    /// one that is built or received anew has another date.
+    pub made_from: Option<[u8; 32]>,
 }
 
 /// What is known of a delivery apart from the message: shown on its page, never in its bytes.

@@ -13,6 +13,7 @@ use super::schema::*;
 use super::store::{Shared, trying};
 use super::tx::Tx;
 use crate::body::{ChunkSource, Manifest, Staged, chunk_count, chunks};
+use crate::records::Appending;
 use crate::*;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -33,6 +34,7 @@ pub struct Prepared {
     pub body: BodyRecord,
     staged: Staged,
     content: ContentRecord,
+    made_from: Option<[u8; 32]>,
 }
 
 impl Prepared {
@@ -57,6 +59,7 @@ impl Prepared {
             body: BodyRecord { manifest, inline },
             staged: new.body,
             content,
+            made_from: new.made_from,
         })
     }
 
@@ -65,8 +68,14 @@ impl Prepared {
     }
 
     /// What tells this message from others, bytes included.
-    pub fn identity(&self) -> impl serde::Serialize + '_ {
-        (&self.body.manifest, &self.flags, self.internal_date, self.content.delivery.as_deref())
+    pub fn identity(&self) -> Appending<'_, &Manifest> {
+        match &self.made_from {
+            Some(digest) => Appending::Named(digest),
+            None => {
+                let delivery = self.content.delivery.as_deref();
+                Appending::Whole(&self.body.manifest, &self.flags, self.internal_date, delivery)
+            }
+        }
     }
 
     /// Bytes written in the transaction, about.

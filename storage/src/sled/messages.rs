@@ -9,6 +9,7 @@ use super::store::{Reader, SledStore};
 use super::transfer;
 use super::tx::Tx;
 use super::writer::Asks;
+use crate::records::Appending;
 use crate::records::admit;
 use crate::*;
 use async_trait::async_trait;
@@ -28,7 +29,13 @@ impl Messages for SledStore {
             let prepared = self.prepare(kept, write).await?;
             let arguments: Vec<_> = prepared
                 .iter()
-                .map(|p| (&p.manifest, &p.new.flags, p.new.internal_date, &p.new.delivery))
+                .map(|p| match &p.new.made_from {
+                    Some(digest) => Appending::Named(digest),
+                    None => {
+                        let (new, delivery) = (&p.new, p.new.delivery.as_ref());
+                        Appending::Whole(&p.manifest, &new.flags, new.internal_date, delivery)
+                    }
+                })
                 .collect();
             let print = Fingerprint::of("append", &(at, arguments));
             match self.once(Asks::GROWS, op, print, move |tx| append(tx, at, prepared)).await {
@@ -147,6 +154,7 @@ fn again(message: &NewMessage) -> NewMessage {
         flags: message.flags.clone(),
         internal_date: message.internal_date,
         delivery: message.delivery.clone(),
+        made_from: message.made_from,
     }
 }
 

@@ -170,6 +170,7 @@ async fn do_step(
                 flags: Flags::new(),
                 internal_date: None,
                 delivery: None,
+                made_from: None,
             };
             _ = store.append(op, at(to).await?, contents.iter().map(message).collect()).await?;
         }

@@ -10,10 +10,8 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::header;
 use gadwall_storage::body::{Ingest, Staged};
-use gadwall_storage::mime::Structure;
 use gadwall_storage::{
-    Account, Delivery, Flags, Mailbox, MailboxRef, Message, MessageQuery, NewMessage, OpId, Recipient,
-    StoreError, Uid, UidSet,
+    Account, Delivery, Flags, Mailbox, MailboxRef, NewMessage, OpId, Recipient, StoreError, Uid,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -22,8 +20,6 @@ use sha2::{Digest, Sha256};
 const VIA: &str = "http";
 /// Largest JSON body, in bytes: it is in memory whole. Larger messages are sent as they are.
 const JSON_LIMIT: usize = 32 << 20;
-/// How many of the newest messages are looked at for one that was submitted before.
-const REPEATS: usize = 1000;
 
 pub async fn into_inbox(
     State(app): State<Shared>,
@@ -50,9 +46,11 @@ pub async fn into_mailbox(
 struct Ready {
     body: Staged,
     delivery: Delivery,
+    /// Of the operation and of what was sent under it.
+    print: [u8; 32],
 }
 
-/// The digest of an operation and of what was sent under it, in hexadecimal.
+/// The digest of an operation and of what was sent under it.
 struct Print(Sha256);
 
 impl Print {
@@ -62,8 +60,8 @@ impl Print {
         Self(digest)
     }
 
-    fn finish(self) -> String {
-        self.0.finalize()[..16].iter().map(|b| format!("{b:02x}")).collect()
+    fn finish(self) -> [u8; 32] {
+        self.0.finalize().into()
     }
 }
 
@@ -73,12 +71,6 @@ struct Stored {
     message_id: String,
     /// Bytes.
     size: u64,
-}
-
-impl Stored {
-    fn of(uid: Uid, structure: &Structure, size: u64) -> Stored {
-        Stored { uid, message_id: view::text(structure.envelope.message_id.as_deref()), size }
-    }
 }
 
 impl App {
@@ -117,37 +109,21 @@ impl App {
     /// What is told of a message is known before it is stored: once it is, nothing may come to an error, whoever deletes it
     /// in the meantime.
     async fn store(&self, at: MailboxRef, op: Op, ready: Ready) -> Result<Stored> {
-        let told = Stored::of(Uid::MIN, ready.body.structure(), ready.body.size());
-        let mark = ready.delivery.mail_params.clone();
+        let envelope = &ready.body.structure().envelope;
+        let (message_id, size) = (view::text(envelope.message_id.as_deref()), ready.body.size());
         let message = NewMessage {
             body: ready.body,
             flags: Flags::new(),
             internal_date: None,
             delivery: Some(ready.delivery),
+            // The time of receipt of a repetition is another one, as are the date and the boundaries of a message that is
+            // built again.
+            made_from: Some(ready.print),
         };
-        match self.services.store.append(op.id, at, vec![message]).await {
-            Ok(appended) => {
-                let uid = appended.uids.first().copied();
-                let uid = uid.ok_or_else(|| StoreError::Corrupt("an append without a UID".into()))?;
-                Ok(Stored { uid, ..told })
-            }
-            // The time of receipt is another one, as are the date and the boundaries of a message built again. What
-            // was sent is the same if the mark is: then this is the repetition of the request that left it.
-            Err(StoreError::OperationMismatch) if op.keyed => {
-                let repeated = self.submitted_before(at, &mark).await?;
-                Ok(repeated.ok_or(StoreError::OperationMismatch)?)
-            }
-            Err(e) => Err(e.into()),
-        }
-    }
-
-    async fn submitted_before(&self, at: MailboxRef, mark: &[String]) -> Result<Option<Stored>> {
-        let query = MessageQuery::of(UidSet::all()).newest_first().limit(REPEATS).with_details();
-        let recent = self.services.store.messages(at, query).await?;
-        let is_it =
-            |m: &&Message| m.delivery.as_deref().is_some_and(|d| d.via == VIA && d.mail_params == mark);
-        let found = recent.iter().find(is_it);
-        Ok(found.and_then(|m| Some(Stored::of(m.uid, m.structure.as_deref()?, m.size))))
+        let appended = self.services.store.append(op.id, at, vec![message]).await?;
+        let uid = appended.uids.first().copied();
+        let uid = uid.ok_or_else(|| StoreError::Corrupt("an append without a UID".into()))?;
+        Ok(Stored { uid, message_id, size })
     }
 
     /// Bytes as they are.
@@ -171,10 +147,9 @@ impl App {
         let delivery = Delivery {
             mail_from: from.unwrap_or_else(|| account.address.to_string()),
             recipients: to,
-            mail_params: mark(op, &print.finish()),
             ..self.delivery(account, client)
         };
-        Ok(Ready { body, delivery })
+        Ok(Ready { body, delivery, print: print.finish() })
     }
 
     /// A message of the fields in a JSON body.
@@ -186,7 +161,9 @@ impl App {
         let mut print = Print::of(op.id);
         print.0.update(&json);
         let print = print.finish();
-        let message_id = format!("{print}@{}", self.services.hostname);
+        // The same one when it is built again.
+        let unique: String = print[..16].iter().map(|b| format!("{b:02x}")).collect();
+        let message_id = format!("{unique}@{}", self.services.hostname);
         let recipients = draft.recipients();
         if recipients.len() > self.services.limits.recipients {
             return Err(ApiError::input(format!("more than {} recipients", self.services.limits.recipients)));
@@ -199,10 +176,9 @@ impl App {
         let delivery = Delivery {
             mail_from: from.unwrap_or_else(|| account.address.to_string()),
             recipients: recipients.into_iter().map(recipient).collect(),
-            mail_params: mark(op, &print),
             ..self.delivery(account, client)
         };
-        Ok(Ready { body: Staged::from_bytes(built), delivery })
+        Ok(Ready { body: Staged::from_bytes(built), delivery, print })
     }
 
     fn delivery(&self, account: &Account, client: Client) -> Delivery {
@@ -218,9 +194,4 @@ impl App {
 
 fn recipient(address: String) -> Recipient {
     Recipient { address, params: Vec::new() }
-}
-
-/// What a request with an Idempotency-Key leaves with its message, to be known again by.
-fn mark(op: &Op, print: &str) -> Vec<String> {
-    if op.keyed { vec![format!("IDEMPOTENCY={print}")] } else { Vec::new() }
 }

@@ -45,6 +45,28 @@ async fn a_message_that_is_gone_at_once_was_accepted_all_the_same() {
     }
 }
 
+/// A client that did not hear the answer asks again; in the meantime somebody has read and deleted it.
+#[tokio::test]
+async fn a_repetition_is_answered_as_before_even_if_the_message_is_gone() {
+    let site = Site::new().await;
+    for (key, kind, body) in [
+        ("raw", "message/rfc822", "Message-ID: <a@x.org>\nSubject: raw\n\nbare\n"),
+        ("built", "application/json", r#"{"to": "b@y.org", "subject": "built", "text": "x"}"#),
+    ] {
+        let first = submit(&site, Some(key), kind, body).await;
+        assert_eq!(first.status, StatusCode::OK, "{}", first.text());
+        let path = format!("/users/me/mailboxes/INBOX/messages/{}", first.json()["id"]);
+        assert_eq!(site.ann("DELETE", &path, "").await.status, StatusCode::OK);
+        site.world.clock.advance(std::time::Duration::from_secs(10));
+        let again = submit(&site, Some(key), kind, body).await;
+        assert_eq!((again.status, again.json()), (StatusCode::OK, first.json()));
+        let other =
+            submit(&site, Some(key), kind, body.replace("x.org", "z.org").replace("y.org", "z.org")).await;
+        assert_eq!(other.status, StatusCode::CONFLICT, "{}", other.text());
+        assert_eq!(total(&site).await, 0);
+    }
+}
+
 #[tokio::test]
 async fn bytes_are_stored_as_they_are() {
     let site = Site::new().await;

@@ -124,6 +124,7 @@ impl Site {
             flags: Flags::new(),
             internal_date: None,
             delivery: None,
+            made_from: None,
         };
         let at = self.inbox().await;
         let op = self.world.services.env.op();

@@ -94,6 +94,7 @@ impl Appending {
                 flags: self.header.flags.clone(),
                 internal_date: self.header.date,
                 delivery: None,
+                made_from: None,
             }),
             Err(e) => self.failed = Some(e),
         }

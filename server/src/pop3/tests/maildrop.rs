@@ -143,6 +143,7 @@ async fn messages_of_many_pages_are_all_listed() {
         flags: Flags::new(),
         internal_date: None,
         delivery: None,
+        made_from: None,
     };
     let (at, op) = (inbox(&world).await, world.services.env.op());
     world.services.store.append(op, at, (0..2345).map(new).collect()).await.unwrap();

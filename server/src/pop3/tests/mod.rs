@@ -58,7 +58,7 @@ async fn deliver(world: &World, message: impl AsRef<[u8]>) {
 
 async fn deliver_as(world: &World, message: impl AsRef<[u8]>, delivery: Option<Delivery>) {
     let body = Staged::from_bytes(message.as_ref().to_vec());
-    let new = NewMessage { body, flags: Flags::new(), internal_date: None, delivery };
+    let new = NewMessage { body, flags: Flags::new(), internal_date: None, delivery, made_from: None };
     let at = inbox(world).await;
     world.services.store.append(world.services.env.op(), at, vec![new]).await.unwrap();
 }

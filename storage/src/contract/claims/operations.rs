@@ -180,6 +180,24 @@ pub async fn an_id_is_good_for_one_operation_only(w: &mut World) {
     assert_eq!(w.snapshot(ann).await, before);
 }
 
+pub async fn a_message_is_known_again_by_what_it_was_made_from(w: &mut World) {
+    let ann = w.user("ann").await;
+    let (store, at) = (w.store(), ann.inbox);
+    let made = |from: u8, bytes: &[u8]| NewMessage { made_from: Some([from; 32]), ..message(bytes) };
+    let op = w.op();
+    let first = store.append(op, at, vec![made(1, b"built at one")]).await.unwrap();
+    // Built anew: what was stored stays.
+    assert_eq!(store.append(op, at, vec![made(1, b"built at two o'clock")]).await, Ok(first.clone()));
+    assert_eq!(w.bytes(at, first.uids.first().copied().unwrap()).await, b"built at one");
+    // Gone, and known all the same.
+    w.expunge(at, &uids(&[1])).await;
+    assert_eq!(store.append(op, at, vec![made(1, b"built at three")]).await, Ok(first));
+    let no = Some(StoreError::OperationMismatch);
+    assert_eq!(store.append(op, at, vec![made(2, b"built at one")]).await.err(), no);
+    assert_eq!(store.append(op, at, vec![message(b"built at one")]).await.err(), no);
+    assert_eq!(w.uids(at).await, uids(&[]));
+}
+
 pub async fn an_id_is_good_for_one_set_of_arguments_only(w: &mut World) {
     let ann = w.user("ann").await;
     let (at, to) = (ann.inbox, w.create(ann, "a").await);
