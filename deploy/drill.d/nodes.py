@@ -9,7 +9,8 @@ from processes import HOST, Broken, Process, free_ports
 DOORS = ["smtp", "imap", "http"]
 # Longer than HAProxy takes to notice: two checks, a second apart.
 DRAIN_DELAY = 3
-DRAIN = 5
+# Longer than a killed node may keep a mailbox locked: transactionLifetimeLimitSeconds, 10 s.
+DRAIN = 16
 
 
 def binary(root):

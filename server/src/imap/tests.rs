@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gadwall_storage::memory::{self, MemoryStore};
 use gadwall_storage::{ManualClock, SeededEntropy};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -502,4 +503,36 @@ async fn a_client_that_was_away_too_long_is_told_of_everything_that_is_gone() {
     assert!(known.contains("* VANISHED (EARLIER) 5\r\n* 2 FETCH (UID 4 "), "{known}");
     let fetched = talk.cmd("UID FETCH 1:3,7:9 FLAGS (CHANGEDSINCE 1 VANISHED)").await;
     assert!(fetched.starts_with("* VANISHED (EARLIER) 2:3\r\n* 1 FETCH ("), "{fetched}");
+}
+
+/// docs/imap.md lists what is announced, and nothing else as announced.
+#[tokio::test]
+async fn the_list_of_extensions_is_true() {
+    let text = include_str!("../../../docs/imap.md");
+    let announced = text.split("## ").find(|part| part.starts_with("Announced")).expect("a section");
+    let rows = announced.lines().filter(|line| line.starts_with("| `"));
+    let first = rows.filter_map(|row| row.split('|').nth(1));
+    let listed: BTreeSet<&str> = first.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    let mut told = BTreeSet::new();
+    for world in [World::new().await, World::with_tls().await] {
+        let (conn, mut talk) = world.connection();
+        tokio::spawn(serve(conn, world.services.clone()));
+        let greeting = talk.line().await;
+        talk.cmd("LOGIN ann@example.org secret").await;
+        let after = talk.cmd("CAPABILITY").await;
+        let list = greeting
+            .split(['[', ']'])
+            .nth(1)
+            .unwrap()
+            .split(' ')
+            .chain(after.lines().next().unwrap().split(' '));
+        told.extend(list.map(|name| match name.split_once('=') {
+            Some((name, value)) if value.parse::<u64>().is_ok() => format!("{name}=n"),
+            _ => name.to_owned(),
+        }));
+    }
+    ["*", "CAPABILITY"].iter().for_each(|word| _ = told.remove(*word));
+    // Only where the connection is neither encrypted nor of this machine.
+    told.insert("LOGINDISABLED".into());
+    assert_eq!(told.iter().map(String::as_str).collect::<BTreeSet<_>>(), listed);
 }
