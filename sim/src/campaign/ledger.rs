@@ -19,15 +19,20 @@ struct Part {
 /// Runs what is not in the ledger yet, `part` seeds at a time, and adds a line for each part. One that has found something is run
 /// again: it is the code that has to become another. Whether all have been clean and have lived through everything
 /// together; prints it.
-pub fn run(campaign: &Campaign, seeds: Range<u64>, part: u64, commit: &str, ledger: &Path) -> Result<bool, String> {
+pub fn run(
+    campaign: &Campaign,
+    seeds: Range<u64>,
+    part: u64,
+    commit: &str,
+    ledger: &Path,
+) -> Result<bool, String> {
     let about = |error: &dyn std::fmt::Display| format!("{}: {error}", ledger.display());
     let text = match std::fs::read_to_string(ledger) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         other => other.map_err(|e| about(&e))?,
     };
     let mut done = parse(&text).map_err(|e| about(&e))?;
-    let mut file =
-        std::fs::File::options().create(true).append(true).open(ledger).map_err(|e| about(&e))?;
+    let mut file = std::fs::File::options().create(true).append(true).open(ledger).map_err(|e| about(&e))?;
     for seeds in missing(&done, seeds.clone(), part) {
         let sums = campaign.sum(seeds.clone())?;
         println!("{commit} seeds {}..{}: {sums}", seeds.start, seeds.end);
@@ -36,12 +41,18 @@ pub fn run(campaign: &Campaign, seeds: Range<u64>, part: u64, commit: &str, ledg
         writeln!(file, "{line}").and_then(|()| file.sync_data()).map_err(|e| about(&e))?;
         done.push(part);
     }
-    let counted: Vec<&Part> = done.iter().filter(|part| is_within(&part.seeds, &seeds) && counts(part, &done)).collect();
+    let counted: Vec<&Part> =
+        done.iter().filter(|part| is_within(&part.seeds, &seeds) && counts(part, &done)).collect();
     let mut sums = Sums::default();
     counted.iter().for_each(|part| sums.add_all(&part.sums));
     sums.print();
     let commits: BTreeSet<&str> = counted.iter().map(|part| part.commit.as_str()).collect();
-    println!("seeds {}..{}, at {}", seeds.start, seeds.end, commits.into_iter().collect::<Vec<_>>().join(", "));
+    println!(
+        "seeds {}..{}, at {}",
+        seeds.start,
+        seeds.end,
+        commits.into_iter().collect::<Vec<_>>().join(", ")
+    );
     Ok(sums.not_clean == 0 && sums.has_lived_through_everything())
 }
 
@@ -97,8 +108,8 @@ mod tests {
     fn what_is_clean_is_not_run_again() {
         let done = [part(0..10, 0), part(10..20, 1), part(25..30, 0)];
         assert_eq!(missing(&done, 0..42, 8), [10..18, 18..25, 30..38, 38..42]);
-        assert_eq!(missing(&done, 2..9, 8), [0..0; 0]);
-        assert_eq!(missing(&[], 5..6, 0), [5..6]);
+        assert!(missing(&done, 2..9, 8).is_empty());
+        assert_eq!(missing(&[], 5..7, 0), [5..6, 6..7]);
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl Session {
             list.extend(["CREATE-SPECIAL-USE", "CONDSTORE", "MULTIAPPEND", "WITHIN", "ESEARCH"]);
             list.extend(["SEARCHRES", "LIST-EXTENDED", "LIST-STATUS", "QRESYNC"]);
             list.extend(["STATUS=SIZE", "OBJECTID", "SAVEDATE", "PREVIEW"]);
-            // RFC 7889 §3: every mailbox takes messages of this size.
+            // RFC 7889 §2: every mailbox takes messages of this size.
             return format!("{} APPENDLIMIT={}", list.join(" "), self.services.limits.message_bytes);
         }
         if self.can_start_tls() {

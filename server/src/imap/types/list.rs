@@ -16,6 +16,6 @@ pub enum StatusItem {
     /// RFC 8438: the sum of RFC822.SIZE.
     Size,
     MailboxId,
-    /// RFC 7889 §4.
+    /// RFC 7889 §3.1.
     AppendLimit,
 }
