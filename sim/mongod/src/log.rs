@@ -34,6 +34,9 @@ pub trait Log: Send {
     /// again until it gives an answer, or given up with [`Log::give_up_step_down`].
     fn step_down(&mut self, how: StepDown) -> Option<Result<(), Refusal>>;
 
+    /// Stands for election at once, where there are others that vote: what an operator asks for with `replSetStepUp`.
+    fn step_up(&mut self) {}
+
     /// Ends an attempt to step down that has no answer yet.
     fn give_up_step_down(&mut self);
 }

@@ -80,7 +80,7 @@ pub const CONTROLS: [Control; 18] = [
     // A vote is given before it is durable.
     Control {
         faults: &[(Kind::Contest, 3)],
-        ..of_set("vote-not-synced", 50, |controls| controls.replication.vote_not_synced = true)
+        ..of_set("vote-not-synced", 10, |controls| controls.replication.vote_not_synced = true)
     },
     // A primary doesn't step down.
     of_set("never-steps-down", 30, |controls| controls.replication.never_steps_down = true),

@@ -19,6 +19,8 @@ enum Undo {
     Release(String, String),
     Latency(String, String),
     Disk(usize),
+    /// Not what ends a fault, but its second part.
+    StepUp(usize),
     Hints(usize),
     Resume(usize),
     Lag(usize),
@@ -61,7 +63,15 @@ impl Faults {
             self.voter.take_if(|(member, votes)| stage.witness.votes_of(*member) > *votes)
         {
             stage.cut_power(member, PowerCut::Clean);
-            self.start_later(stage, format!("m{member}"), 400);
+            // It comes back soon, and then others stand as well: whoever has not heard of the term yet stands in the same
+            // one, and asks for a vote that has been given.
+            let back = now + Duration::from_millis(self.rng.random_range(10..=100));
+            self.at(back, Undo::Disk(member));
+            self.at(back, Undo::Start(format!("m{member}")));
+            for rival in (0..stage.members.len()).filter(|rival| *rival != member) {
+                let stands = back + Duration::from_millis(self.rng.random_range(50..=500));
+                self.at(stands, Undo::StepUp(rival));
+            }
         }
         let due: Vec<Kind> = self.due.iter().filter(|(_, at)| **at <= now).map(|(kind, _)| *kind).collect();
         for kind in due {
@@ -76,7 +86,7 @@ impl Faults {
         self.due.clear();
         self.voter = None;
         for undo in std::mem::take(&mut self.undo).into_values() {
-            if !matches!(undo, Undo::NextNode(_)) {
+            if !matches!(undo, Undo::NextNode(_) | Undo::StepUp(_)) {
                 self.end(stage, undo);
             }
         }
@@ -254,6 +264,10 @@ impl Faults {
 
     fn later(&mut self, stage: &Stage, at_most_ms: u64, undo: Undo) {
         let at = stage.elapsed() + Duration::from_millis(self.rng.random_range(100..=at_most_ms));
+        self.at(at, undo);
+    }
+
+    fn at(&mut self, at: Duration, undo: Undo) {
         self.count += 1;
         self.undo.insert((at, self.count), undo);
     }
@@ -265,6 +279,7 @@ impl Faults {
             Undo::Release(a, b) => stage.release(&a, &b),
             Undo::Latency(a, b) => stage.set_latency(&a, &b, self.swarm.latency),
             Undo::Disk(member) => stage.members[member].disk.set_faults(self.swarm.sound_disk()),
+            Undo::StepUp(member) => stage.step_up(member),
             Undo::Hints(server) => stage.redis[server].set_faults(PubSubFaults::default()),
             Undo::Resume(server) => stage.redis[server].resume(),
             Undo::Lag(server) => stage.redis[server].set_replication_lag(Duration::ZERO),

@@ -248,6 +248,14 @@ impl Stage {
         }
     }
 
+    /// A secondary stands for election, as an operator may have it.
+    pub fn step_up(&mut self, member: usize) {
+        if let Some(inside) = self.members[member].inside() {
+            self.note(&format!("m{member} is told to stand for election"));
+            inside.with(|_, log| log.step_up());
+        }
+    }
+
     pub fn partition(&mut self, a: &str, b: &str) {
         self.note(&format!("{a} and {b} don't reach each other"));
         self.sim.partition(a, b);

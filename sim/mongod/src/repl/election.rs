@@ -65,6 +65,13 @@ impl Core {
         }
     }
 
+    /// As an operator asks for it.
+    pub fn stand(&mut self, now: Now) {
+        self.set_now(now);
+        self.step_up();
+        self.say(Output::Changed);
+    }
+
     fn start_race(&mut self, dry_run: bool) {
         let term = self.term + 1;
         let until = self.now.elapsed + self.settings.election_timeout;

@@ -89,6 +89,12 @@ impl Log for ReplicaLog {
         done
     }
 
+    fn step_up(&mut self) {
+        let now = self.0.now();
+        self.0.core().stand(now);
+        self.0.wake.notify_one();
+    }
+
     fn give_up_step_down(&mut self) {
         self.0.core().give_up_step_down();
         self.0.wake.notify_one();
