@@ -89,6 +89,7 @@ pub const CONTROLS: [Control; 18] = [
     // What is run again happens again.
     Control {
         faults: &[(Kind::PrimaryAlone, 3), (Kind::StepDown, 4), (Kind::Latency, 2)],
+        browsers: 8,
         // Without their records, mutations look like the sweep's.
         by: "doubled",
         ..of_backend("no-operation-ids", Some(35), |mistakes| mistakes.forgets_operations = true)
