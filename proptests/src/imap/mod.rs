@@ -6,6 +6,7 @@ mod fetch;
 mod names;
 mod search;
 mod write;
+mod write_mailboxes;
 mod write_messages;
 
 pub use command::{Message, Sent, append, command, commands, tag};

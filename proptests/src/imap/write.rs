@@ -5,7 +5,7 @@ use gadwall::imap::decode::Event;
 use gadwall::imap::mutf7;
 use gadwall::imap::types::*;
 use gadwall::time::Civil;
-use gadwall_storage::{FlagChange, Flags, MailboxName, SpecialUse, SystemFlag, Timestamp};
+use gadwall_storage::{FlagChange, Flags, MailboxName, SystemFlag, Timestamp};
 use proptest::prelude::*;
 
 /// Which spelling to take where there are several: a number for each choice, used in turn; none is the plainest.
@@ -55,7 +55,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Whether to take the spelling of an extension, empty though it be.
-    fn extends(&mut self, of: u8) -> bool {
+    pub(super) fn extends(&mut self, of: u8) -> bool {
         self.choose(of) == 1 && !self.spelling.strict
     }
 
@@ -116,7 +116,7 @@ impl<'a> Writer<'a> {
         sync
     }
 
-    fn mailbox(&mut self, mailbox: &MailboxArg) {
+    pub(super) fn mailbox(&mut self, mailbox: &MailboxArg) {
         match mailbox {
             MailboxArg::Name(name) if name.is_inbox() && self.choose(2) == 1 => self.astring(b"iNboX"),
             MailboxArg::Name(name) => self.astring(mutf7::encode(name.as_str()).as_bytes()),
@@ -124,7 +124,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn pattern(&mut self, pattern: &ListPattern) {
+    pub(super) fn pattern(&mut self, pattern: &ListPattern) {
         let text = mutf7::encode(&pattern.0);
         let is_token = !text.is_empty() && text.bytes().all(|b| is_atom_char(b) || b"%*]".contains(&b));
         if is_token && self.choose(2) == 0 { self.text(&text) } else { self.string(text.as_bytes()) }
@@ -254,121 +254,19 @@ impl<'a> Writer<'a> {
         self.separated(words, |w, word| w.word(word));
     }
 
-    fn named(&mut self, name: &str, mailbox: &MailboxArg) {
+    pub(super) fn named(&mut self, name: &str, mailbox: &MailboxArg) {
         self.words(&[name, ""]);
         self.mailbox(mailbox);
     }
 
-    fn mailbox_command(&mut self, command: &Command) {
-        match command {
-            Command::Select { mailbox, params, mode } => {
-                self.named(if *mode == SelectMode::ReadWrite { "SELECT" } else { "EXAMINE" }, mailbox);
-                if params.condstore || params.qresync.is_some() {
-                    self.text(" (");
-                    if params.condstore {
-                        self.word("CONDSTORE");
-                    }
-                    if let Some(known) = &params.qresync {
-                        self.text(if params.condstore { " " } else { "" });
-                        self.qresync(known);
-                    }
-                    self.text(")");
-                }
-            }
-            Command::Create { mailbox, special_use } => {
-                self.named("CREATE", mailbox);
-                if !special_use.is_empty() || self.extends(3) {
-                    self.text(" (");
-                    self.words(&["USE", ""]);
-                    self.list(special_use, |w, role| w.word(role.map_or("\\Important", role_name)));
-                    self.text(")");
-                }
-            }
-            Command::Delete { mailbox } => self.named("DELETE", mailbox),
-            Command::Rename { from, to } => {
-                self.named("RENAME", from);
-                self.text(" ");
-                self.mailbox(to);
-            }
-            Command::Subscribe { mailbox } => self.named("SUBSCRIBE", mailbox),
-            Command::Unsubscribe { mailbox } => self.named("UNSUBSCRIBE", mailbox),
-            Command::List(list) => self.list_command(list),
-            Command::Lsub { reference, pattern } => {
-                self.words(&["LSUB", ""]);
-                self.astring(reference);
-                self.text(" ");
-                self.pattern(pattern);
-            }
-            Command::Status { mailbox, items } => {
-                self.named("STATUS", mailbox);
-                self.text(" ");
-                self.status_items(items);
-            }
-            other => self.message_command(other),
-        }
-    }
-
-    fn status_items(&mut self, items: &[StatusItem]) {
-        self.list(items, |w, item| {
-            w.word(match item {
-                StatusItem::Messages => "MESSAGES",
-                StatusItem::Recent => "RECENT",
-                StatusItem::UidNext => "UIDNEXT",
-                StatusItem::UidValidity => "UIDVALIDITY",
-                StatusItem::Unseen => "UNSEEN",
-                StatusItem::HighestModSeq => "HIGHESTMODSEQ",
-                StatusItem::Size => "SIZE",
-                StatusItem::MailboxId => "MAILBOXID",
-                StatusItem::AppendLimit => "APPENDLIMIT",
-            });
-        });
-    }
-
-    fn list_command(&mut self, ListCommand { reference, patterns, select, returns, extended }: &ListCommand) {
-        self.words(&["LIST", ""]);
-        let is_plain = select.is_empty() && returns.is_empty() && patterns.len() == 1;
-        // Where nothing else says that it is extended, its pattern's parentheses do.
-        let in_parentheses = patterns.len() > 1 || (*extended && (is_plain || self.extends(2)));
-        if !select.is_empty() || (*extended && self.extends(4)) {
-            self.list(select, |w, option| {
-                w.word(match option {
-                    ListSelect::Subscribed => "SUBSCRIBED",
-                    ListSelect::Remote => "REMOTE",
-                    ListSelect::RecursiveMatch => "RECURSIVEMATCH",
-                    ListSelect::SpecialUse => "SPECIAL-USE",
-                });
-            });
-            self.text(" ");
-        }
-        self.astring(reference);
-        self.text(" ");
-        match &patterns[..] {
-            [one] if !in_parentheses => self.pattern(one),
-            several => self.list(several, |w, pattern| w.pattern(pattern)),
-        }
-        if !returns.is_empty() || (*extended && self.extends(4)) {
-            self.text(" ");
-            self.words(&["RETURN", ""]);
-            self.list(returns, |w, option| match option {
-                ListReturn::Subscribed => w.word("SUBSCRIBED"),
-                ListReturn::Children => w.word("CHILDREN"),
-                ListReturn::SpecialUse => w.word("SPECIAL-USE"),
-                ListReturn::Status(items) => {
-                    w.words(&["STATUS", ""]);
-                    w.status_items(items);
-                }
-            });
-        }
-    }
-
-    fn on(&mut self, by: By, name: &str) {
+    pub(super) fn on(&mut self, by: By, name: &str) {
         if by == By::Uid {
             self.words(&["UID", ""]);
         }
         self.words(&[name, ""]);
     }
 
-    fn message_command(&mut self, command: &Command) {
+    pub(super) fn message_command(&mut self, command: &Command) {
         match command {
             Command::Expunge { uids: Some(set) } => {
                 self.on(By::Uid, "EXPUNGE");
@@ -428,23 +326,6 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn qresync(&mut self, known: &Qresync) {
-        self.word("QRESYNC");
-        self.text(&format!(" ({} {}", known.uidvalidity, known.modseq));
-        if let Some(uids) = &known.known {
-            self.text(" ");
-            self.sequence_set(uids);
-        }
-        if let Some((numbers, uids)) = &known.numbered {
-            self.text(" (");
-            self.sequence_set(numbers);
-            self.text(" ");
-            self.sequence_set(uids);
-            self.text(")");
-        }
-        self.text(")");
-    }
-
     fn store(&mut self, change: &StoreChange, unchanged_since: Option<u64>) {
         if let Some(since) = unchanged_since {
             self.text("(");
@@ -470,16 +351,6 @@ impl<'a> Writer<'a> {
 /// RFC 3501 §9 ATOM-CHAR.
 fn is_atom_char(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"(){%*\"\\]".contains(&byte)
-}
-
-fn role_name(role: SpecialUse) -> &'static str {
-    match role {
-        SpecialUse::Archive => "\\Archive",
-        SpecialUse::Drafts => "\\Drafts",
-        SpecialUse::Junk => "\\Junk",
-        SpecialUse::Sent => "\\Sent",
-        SpecialUse::Trash => "\\Trash",
-    }
 }
 
 fn plain_name(command: &Command) -> &'static str {

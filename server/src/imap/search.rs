@@ -196,14 +196,8 @@ impl Prepared {
             Prepared::Keyword(keyword) => message.flags.has_keyword(keyword),
             Prepared::Larger(n) => message.size > *n,
             Prepared::Smaller(n) => message.size < *n,
-            Prepared::Internal(from, to) => {
-                let day = message.internal_date.secs().div_euclid(86_400);
-                (*from..*to).contains(&day)
-            }
-            Prepared::Saved(from, to) => {
-                let day = message.saved_at.secs().div_euclid(86_400);
-                (*from..*to).contains(&day)
-            }
+            Prepared::Internal(from, to) => (*from..*to).contains(&day_of_time(message.internal_date)),
+            Prepared::Saved(from, to) => (*from..*to).contains(&day_of_time(message.saved_at)),
             Prepared::EmailId(id) => message.email_id == *id,
             Prepared::Sent(from, to) => {
                 let date = message.structure.as_ref().and_then(|s| s.envelope.date.as_deref());
@@ -218,6 +212,11 @@ impl Prepared {
 
 fn ago(now: Timestamp, secs: u32) -> Timestamp {
     Timestamp(now.millis() - i64::from(secs) * 1000)
+}
+
+/// Days since 1970-01-01, in UTC.
+fn day_of_time(time: Timestamp) -> i64 {
+    time.secs().div_euclid(86_400)
 }
 
 /// §6.4.4: the date in the field, its time and zone disregarded.

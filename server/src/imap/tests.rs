@@ -1,14 +1,13 @@
 //! Whole dialogues over an in-memory pipe and the memory store.
 
+mod resync;
+
 use super::serve;
+use crate::Limits;
 use crate::testing::{Talk, World};
-use crate::{Env, Limits};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gadwall_storage::memory::{self, MemoryStore};
-use gadwall_storage::{ManualClock, SeededEntropy};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 async fn connect(world: &World) -> Talk {
@@ -460,49 +459,6 @@ async fn a_silent_client_is_sent_away_but_an_idling_one_hears_something() {
     idling.send("t IDLE\r\n").await;
     idling.line().await;
     assert!(idling.line().await.starts_with("* OK Still here"));
-}
-
-#[tokio::test]
-async fn a_client_that_resynchronises_is_told_where_a_move_has_left_it() {
-    let world = World::new().await;
-    let mut talk = logged_in(&world).await;
-    talk.cmd("CREATE to").await;
-    talk.fill(2).await;
-    talk.cmd("ENABLE QRESYNC").await;
-    talk.cmd("SELECT INBOX").await;
-    // RFC 6851 §4.4.
-    let moved = talk.cmd("MOVE 1 to").await;
-    assert!(moved.contains("* VANISHED 1\r\n"), "{moved}");
-    let highest = moved.split("t OK [HIGHESTMODSEQ ").nth(1).and_then(|rest| rest.split(']').next());
-    let highest = highest.unwrap_or_else(|| panic!("no modseq in {moved}"));
-    let status = talk.cmd("STATUS INBOX (HIGHESTMODSEQ)").await;
-    assert!(status.contains(&format!("HIGHESTMODSEQ {highest})")), "{moved}{status}");
-}
-
-/// The journal of a mailbox does not reach back to what a client knows: it is told of all that is not there.
-#[tokio::test]
-async fn a_client_that_was_away_too_long_is_told_of_everything_that_is_gone() {
-    let clock = Arc::new(ManualClock::default());
-    let env = Env::inline(clock.clone(), Arc::new(SeededEntropy::new(1)));
-    let short = memory::Limits { journal_retention: Duration::from_secs(60), ..memory::Limits::default() };
-    let store = Arc::new(MemoryStore::with_limits(env.clock.clone(), env.entropy.clone(), short));
-    let world = World::over(store, env, clock, Limits::default(), 100_000_000).await;
-    let mut talk = logged_in(&world).await;
-    talk.fill(5).await;
-    talk.cmd("ENABLE QRESYNC").await;
-    let select = talk.cmd("SELECT INBOX").await;
-    let validity = select.split("[UIDVALIDITY ").nth(1).and_then(|rest| rest.split(']').next()).unwrap();
-    talk.cmd("STORE 2:3,5 +FLAGS.SILENT (\\Deleted)").await;
-    talk.cmd("EXPUNGE").await;
-    world.clock.advance(Duration::from_secs(3600));
-    world.services.store.sweep().await.unwrap();
-    let again = talk.cmd(&format!("SELECT INBOX (QRESYNC ({validity} 5))")).await;
-    assert!(again.contains("* VANISHED (EARLIER) 2:3,5\r\n"), "{again}");
-    assert!(!again.contains("FETCH"), "{again}");
-    let known = talk.cmd(&format!("SELECT INBOX (QRESYNC ({validity} 3 3:5 (1:2 1,4)))")).await;
-    assert!(known.contains("* VANISHED (EARLIER) 5\r\n* 2 FETCH (UID 4 "), "{known}");
-    let fetched = talk.cmd("UID FETCH 1:3,7:9 FLAGS (CHANGEDSINCE 1 VANISHED)").await;
-    assert!(fetched.starts_with("* VANISHED (EARLIER) 2:3\r\n* 1 FETCH ("), "{fetched}");
 }
 
 /// docs/imap.md lists what is announced, and nothing else as announced.

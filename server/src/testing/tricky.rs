@@ -23,6 +23,8 @@ pub struct TrickyStore {
     pub readable: AtomicU64,
     /// No message is found.
     pub empty: AtomicBool,
+    /// Messages that go just before changes are asked for next.
+    pub goes_before_changes: Mutex<Option<UidSet>>,
     /// Hints get lost.
     pub deaf: AtomicBool,
 }
@@ -38,6 +40,7 @@ impl TrickyStore {
             permits: Semaphore::new(1000),
             readable: AtomicU64::new(u64::MAX),
             empty: AtomicBool::new(false),
+            goes_before_changes: Mutex::default(),
             deaf: AtomicBool::new(false),
         }
     }
@@ -203,6 +206,10 @@ impl Mailboxes for TrickyStore {
 #[async_trait]
 impl Feed for TrickyStore {
     async fn changes_since(&self, at: MailboxRef, since: u64) -> Result<Changes> {
+        let goes = self.goes_before_changes.lock().unwrap().take();
+        if let Some(uids) = goes {
+            self.inner.expunge(OpId([255; 16]), at, &uids, Which::All).await?;
+        }
         self.inner.changes_since(at, since).await
     }
     fn hints(&self, account: AccountId) -> HintReceiver {

@@ -54,9 +54,11 @@ struct Ready {
 struct Print(Sha256);
 
 impl Print {
-    fn of(op: OpId) -> Self {
+    /// `kind`: whether the same bytes are a message or the fields of one.
+    fn of(op: OpId, kind: &str) -> Self {
         let mut digest = Sha256::new();
         digest.update(op.0);
+        digest.update(kind);
         Self(digest)
     }
 
@@ -129,7 +131,7 @@ impl App {
     /// Bytes as they are.
     async fn receive(&self, account: &Account, client: Client, op: &Op, request: Request) -> Result<Ready> {
         let mut ingest = Ingest::new(&self.services.spool);
-        let mut print = Print::of(op.id);
+        let mut print = Print::of(op.id, "message");
         let mut body = input::Incoming::new(request);
         while let Some(data) = body.next().await? {
             ingest.write(&data)?;
@@ -158,7 +160,7 @@ impl App {
         let json = input::limited(request, JSON_LIMIT).await?;
         let draft: Draft =
             serde_json::from_slice(&json).map_err(|e| ApiError::input(format!("the JSON body: {e}")))?;
-        let mut print = Print::of(op.id);
+        let mut print = Print::of(op.id, "fields");
         print.0.update(&json);
         let print = print.finish();
         // The same one when it is built again.

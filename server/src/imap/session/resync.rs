@@ -1,7 +1,7 @@
 //! What a client that was here before has missed (RFC 7162 §3.2, QRESYNC).
 
 use super::{Fail, Session};
-use crate::imap::encode::{Recent, Status, Untagged};
+use crate::imap::encode::{Status, Untagged};
 use crate::imap::types::{Qresync, SequenceSet};
 use crate::imap::view::View;
 use crate::imap::wire::Wire;
@@ -104,11 +104,7 @@ impl Session {
                 number,
                 uid: Some(message.uid),
                 flags: Some(&message.flags),
-                recent: if selected.view.recent(message.uid) == Recent::Yes {
-                    Recent::Yes
-                } else {
-                    Recent::No
-                },
+                recent: selected.view.recent(message.uid),
                 modseq: Some(message.modseq),
             });
             wire.relieve().await?;
