@@ -201,6 +201,8 @@ responses! {
         => "rfc7162-3.2.5-changes-since-come-with-select", "rfc7162-3.2.6-vanished-comes-without-the-uids-that-are-there";
     an_earlier_vanished_is_told_as_of_now: |r, _| vec![r.replace("VANISHED (EARLIER)", "VANISHED")]
         => "rfc7162-3.2.5-examine-takes-the-parameter-too", "rfc7162-3.2.6-uid-fetch-vanished-tells-the-gone";
+    all_that_vanished_vanished_earlier: |r, _| vec![r.replace("* VANISHED 1", "* VANISHED (EARLIER) 1")]
+        => "rfc7162-3.2.10-an-earlier-vanished-changes-no-numbers";
     an_earlier_vanished_comes_last: |r, held| {
         if r.starts_with("* VANISHED (EARLIER)") {
             held.push(r.into());

@@ -23,6 +23,8 @@ pub struct TrickyStore {
     pub readable: AtomicU64,
     /// No message is found.
     pub empty: AtomicBool,
+    /// No mailbox is found by its id.
+    pub no_mailbox: AtomicBool,
     /// Messages that go just before changes are asked for next.
     pub goes_before_changes: Mutex<Option<UidSet>>,
     /// Hints get lost.
@@ -40,6 +42,7 @@ impl TrickyStore {
             permits: Semaphore::new(1000),
             readable: AtomicU64::new(u64::MAX),
             empty: AtomicBool::new(false),
+            no_mailbox: AtomicBool::new(false),
             goes_before_changes: Mutex::default(),
             deaf: AtomicBool::new(false),
         }
@@ -166,7 +169,10 @@ impl Mailboxes for TrickyStore {
         self.inner.mailboxes(account).await
     }
     async fn mailbox(&self, at: MailboxRef) -> Result<Mailbox> {
-        self.inner.mailbox(at).await
+        match self.no_mailbox.load(SeqCst) {
+            true => Err(StoreError::NotFound(Subject::Mailbox)),
+            false => self.inner.mailbox(at).await,
+        }
     }
     async fn mailbox_by_name(&self, account: AccountId, name: &MailboxName) -> Result<Mailbox> {
         self.inner.mailbox_by_name(account, name).await

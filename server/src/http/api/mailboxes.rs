@@ -51,17 +51,23 @@ pub async fn update(
     op: Op,
     JsonBody(wanted): JsonBody<MailboxUpdate>,
 ) -> Result<Json<Value>> {
-    let (store, at) = (&app.services.store, place.at());
+    let (store, at, mut known) = (&app.services.store, place.at(), place.mailbox);
     match (wanted.path, wanted.subscribed) {
-        (Some(path), None) => store.rename_mailbox(op.id, at, &name(&path)?).await?,
+        (Some(path), None) => {
+            let to = name(&path)?;
+            store.rename_mailbox(op.id, at, &to).await?;
+            known.name = to;
+        }
         (None, Some(subscribed)) => {
-            let subscribed = if subscribed { Subscribed::Yes } else { Subscribed::No };
-            store.set_subscribed(op.id, at.account, &place.mailbox.name, subscribed).await?;
+            let wanted = if subscribed { Subscribed::Yes } else { Subscribed::No };
+            store.set_subscribed(op.id, at.account, &known.name, wanted).await?;
+            known.subscribed = subscribed;
         }
         // One request is one step of the store.
         _ => return Err(ApiError::input("give either path or subscribed")),
     }
-    Ok(success(view::mailbox(&store.mailbox(at).await?)))
+    // It is done: where it can't be looked at any more, what is known of it is told.
+    Ok(success(view::mailbox(&store.mailbox(at).await.unwrap_or(known))))
 }
 
 pub async fn delete(State(app): State<Shared>, place: MailboxPlace, op: Op) -> Result<Json<Value>> {

@@ -1,9 +1,12 @@
 //! Accounts, access, mailboxes and lists.
 
 use super::world::{ADMIN, Site, as_ann, basic, bearer, config};
+use crate::Limits;
+use crate::testing::World;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use serde_json::json;
+use std::sync::atomic::Ordering;
 
 #[tokio::test]
 async fn nodemailer_gets_what_it_needs_whatever_it_sends() {
@@ -190,6 +193,19 @@ async fn mailboxes_are_made_renamed_and_deleted() {
     let roles: Vec<_> =
         listed["results"].as_array().unwrap().iter().map(|m| m["specialUse"].clone()).collect();
     assert!(roles.contains(&json!("\\Sent")) && roles.contains(&json!(null)));
+}
+
+/// Somebody deletes it before the request is answered.
+#[tokio::test]
+async fn a_mailbox_that_is_gone_at_once_was_changed_all_the_same() {
+    let (world, store) = World::tricky(Limits::default(), 100_000_000).await;
+    let site = Site::over(world, config());
+    site.ann("POST", "/users/me/mailboxes", r#"{"path":"Work"}"#).await;
+    store.no_mailbox.store(true, Ordering::SeqCst);
+    let subscribed = site.ann("PUT", "/users/me/mailboxes/Work", r#"{"subscribed":true}"#).await;
+    assert_eq!((subscribed.status, &subscribed.json()["subscribed"]), (StatusCode::OK, &json!(true)));
+    let renamed = site.ann("PUT", "/users/me/mailboxes/Work", r#"{"path":"Done"}"#).await;
+    assert_eq!((renamed.status, &renamed.json()["path"]), (StatusCode::OK, &json!("Done")));
 }
 
 #[tokio::test]

@@ -54,6 +54,24 @@ async fn a_client_that_resynchronises_is_told_where_a_move_has_left_it() {
     assert!(status.contains(&format!("HIGHESTMODSEQ {highest})")), "{moved}{status}");
 }
 
+/// RFC 7162 §3.2.10: it is counted until it is told of without EARLIER, and it is told of once.
+#[tokio::test]
+async fn what_the_client_still_counts_did_not_vanish_earlier() {
+    let world = World::new().await;
+    let (mut talk, mut other) = (logged_in(&world).await, logged_in(&world).await);
+    talk.fill(2).await;
+    talk.cmd("ENABLE QRESYNC").await;
+    talk.cmd("SELECT INBOX").await;
+    other.cmd("SELECT INBOX").await;
+    other.cmd("STORE 1 +FLAGS.SILENT (\\Deleted)").await;
+    other.cmd("EXPUNGE").await;
+    let fetched = talk.cmd("UID FETCH 1:* FLAGS (CHANGEDSINCE 1 VANISHED)").await;
+    assert!(!fetched.contains("EARLIER"), "{fetched}");
+    assert!(fetched.contains("* VANISHED 1\r\n"), "{fetched}");
+    let again = talk.cmd("UID FETCH 1:* FLAGS (CHANGEDSINCE 1 VANISHED)").await;
+    assert!(again.starts_with("* VANISHED (EARLIER) 1\r\n"), "{again}");
+}
+
 /// The journal of a mailbox does not reach back to what a client knows: it is told of all that is not there.
 #[tokio::test]
 async fn a_client_that_was_away_too_long_is_told_of_everything_that_is_gone() {
