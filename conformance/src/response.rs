@@ -185,7 +185,10 @@ impl Parser<'_> {
     fn rest(&mut self) -> Result<Vec<Value>, String> {
         let mut found = Vec::new();
         while self.at < self.bytes.len() {
-            self.space()?;
+            // RFC 5256 §5: threads follow each other without a space.
+            if self.peek() != Some(b'(') || !matches!(found.last(), Some(Value::List(_))) {
+                self.space()?;
+            }
             if self.at == self.bytes.len() {
                 break;
             }

@@ -88,14 +88,27 @@ fn is_beyond_the_oracle(sent: &Sent) -> bool {
         Command::List(list) => list.extended,
         Command::Create { special_use, .. } => !special_use.is_empty(),
         // RFC 3501 §9 number: 32 bits. RFC 7162 §3.1.4: CHANGEDSINCE is above zero there.
+        // RFC 5256, RFC 4978, RFC 8437, RFC 9208.
+        Command::Sort(_)
+        | Command::Thread(_)
+        | Command::Compress
+        | Command::Unauthenticate
+        | Command::GetQuota { .. }
+        | Command::GetQuotaRoot { .. } => true,
         // RFC 4731, RFC 5182.
         Command::Search(search) => search.returns.is_some() || is_beyond_it(&search.key),
         Command::Fetch { set, items, modifiers, .. } => {
-            set.is_saved() || modifiers.changed_since == Some(0) || items.iter().any(is_item_beyond_it)
+            // RFC 9394.
+            set.is_saved()
+                || modifiers.partial.is_some()
+                || modifiers.changed_since == Some(0)
+                || items.iter().any(is_item_beyond_it)
         }
         Command::Status { items, .. } => items.iter().any(|item| {
             // RFC 7889, RFC 8438, RFC 8474.
-            matches!(item, StatusItem::AppendLimit | StatusItem::Size | StatusItem::MailboxId)
+            // RFC 9051, RFC 9208.
+            use StatusItem::{AppendLimit, Deleted, DeletedStorage, MailboxId, Size};
+            matches!(item, AppendLimit | Deleted | DeletedStorage | Size | MailboxId)
         }),
         Command::Store { set, .. } | Command::Copy { set, .. } | Command::Move { set, .. } => set.is_saved(),
         Command::Expunge { uids: Some(set) } => set.is_saved(),
@@ -103,10 +116,10 @@ fn is_beyond_the_oracle(sent: &Sent) -> bool {
     }
 }
 
-/// RFC 8474, RFC 8514, RFC 8970.
+/// RFC 3516, RFC 8474, RFC 8514, RFC 8970.
 fn is_item_beyond_it(item: &FetchItem) -> bool {
-    use FetchItem::{EmailId, Preview, SaveDate, ThreadId};
-    matches!(item, EmailId | ThreadId | SaveDate | Preview { .. })
+    use FetchItem::{Binary, BinarySize, EmailId, Preview, SaveDate, ThreadId};
+    matches!(item, Binary { .. } | BinarySize { .. } | EmailId | ThreadId | SaveDate | Preview { .. })
 }
 
 fn is_beyond_it(key: &SearchKey) -> bool {
@@ -125,6 +138,35 @@ fn is_beyond_it(key: &SearchKey) -> bool {
     }
 }
 
+/// The mailboxes that an event names.
+fn mailboxes(event: &mut Event) -> Vec<&mut MailboxArg> {
+    match event {
+        Event::Append { header, .. } => vec![&mut header.mailbox],
+        Event::Command(Tagged { command, .. }) => match command {
+            Command::Rename { from, to } => vec![from, to],
+            Command::Select { mailbox, .. }
+            | Command::Create { mailbox, .. }
+            | Command::Delete { mailbox }
+            | Command::Subscribe { mailbox }
+            | Command::Unsubscribe { mailbox }
+            | Command::Status { mailbox, .. }
+            | Command::GetQuotaRoot { mailbox } => vec![mailbox],
+            Command::Copy { to, .. } | Command::Move { to, .. } => vec![to],
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
+}
+
+/// The oracle keeps of INBOX that it is that, and not how it was written.
+fn in_capitals(arg: &mut MailboxArg) {
+    if let MailboxArg::Denormalised { name, .. } = arg
+        && name.is_inbox()
+    {
+        *arg = MailboxArg::Name(name.clone());
+    }
+}
+
 /// As `events`; of what a client knows before it selects, the oracle keeps which UIDs, and not how they were written.
 fn meant(bytes: &[u8]) -> Vec<Event> {
     let ascending = |set: &SequenceSet| {
@@ -134,6 +176,7 @@ fn meant(bytes: &[u8]) -> Vec<Event> {
     };
     let mut events = events(bytes);
     for event in &mut events {
+        mailboxes(event).into_iter().for_each(in_capitals);
         if let Event::Command(Tagged { command: Command::Select { params, .. }, .. }) = event
             && let Some(known) = &mut params.qresync
         {

@@ -22,7 +22,7 @@ impl World {
         (0..messages).for_each(|_| mailbox.append());
         let recent = mailbox.claim();
         let modseq = ModSeq::new(mailbox.modseq).expect("from 1");
-        let view = View::new(&mailbox.uids(), modseq, recent.clone());
+        let view = View::new(&mailbox.uids(), modseq, Some(recent.clone()));
         let client = Client { list: mailbox.messages.keys().map(|uid| (*uid, None)).collect() };
         World { mailbox, view, client, recent: recent.iter().map(Uid::get).collect() }
     }
@@ -135,7 +135,7 @@ proptest! {
     ) {
         let all: UidSet = uids.iter().filter_map(|n| Uid::new(*n)).collect();
         let uids: Vec<u32> = uids.into_iter().collect();
-        let view = View::new(&all, ModSeq::new(1).expect("from 1"), UidSet::new());
+        let view = View::new(&all, ModSeq::new(1).expect("from 1"), Some(UidSet::new()));
         let (exists, last) = (uids.len() as u32, uids.last().copied().unwrap_or(0));
         let within = |n: u32, largest: u32| set.ranges().iter().any(|(a, b)| {
             let (a, b) = (number(*a, largest), number(*b, largest));

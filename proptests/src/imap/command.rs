@@ -71,18 +71,33 @@ pub fn command() -> BoxedStrategy<Command> {
 fn plain() -> Vec<Command> {
     use Command::*;
     let expunge = Expunge { uids: None };
-    vec![Capability, Noop, Logout, Id(None), StartTls, Namespace, Idle, Check, Close, Unselect, expunge]
+    vec![
+        Capability,
+        Noop,
+        Logout,
+        Id(None),
+        StartTls,
+        Namespace,
+        Idle,
+        Compress,
+        Unauthenticate,
+        Check,
+        Close,
+        Unselect,
+        expunge,
+    ]
 }
 
 fn sessions() -> BoxedStrategy<Command> {
     let words = || prop::collection::vec("[A-Z][A-Z0-9=-]{0,8}", 1..4);
     prop_oneof![
-        prop::collection::vec((bytes(), prop::option::of(bytes())), 0..4)
+        3 => prop::collection::vec((bytes(), prop::option::of(bytes())), 0..4)
             .prop_map(|fields| Command::Id(Some(fields))),
-        ("[A-Z][A-Z0-9_-]{0,12}", prop::option::of(prop::collection::vec(any::<u8>(), 0..20)))
+        3 => ("[A-Z][A-Z0-9_-]{0,12}", prop::option::of(prop::collection::vec(any::<u8>(), 0..20)))
             .prop_map(|(mechanism, initial)| Command::Authenticate { mechanism, initial }),
-        (bytes(), bytes()).prop_map(|(user, password)| Command::Login { user, password }),
-        words().prop_map(Command::Enable),
+        3 => (bytes(), bytes()).prop_map(|(user, password)| Command::Login { user, password }),
+        3 => words().prop_map(Command::Enable),
+        1 => bytes().prop_map(|root| Command::GetQuota { root }),
     ]
     .boxed()
 }
@@ -127,7 +142,8 @@ fn mailboxes() -> BoxedStrategy<Command> {
         1 => mailbox().prop_map(|mailbox| Command::Unsubscribe { mailbox }),
         2 => list().prop_map(Command::List),
         1 => (bytes(), pattern()).prop_map(|(reference, pattern)| Command::Lsub { reference, pattern }),
-        1 => (mailbox(), status_items()).prop_map(|(mailbox, items)| Command::Status { mailbox, items }),
+        1 => mailbox().prop_map(|mailbox| Command::GetQuotaRoot { mailbox }),
+        2 => (mailbox(), status_items()).prop_map(|(mailbox, items)| Command::Status { mailbox, items }),
     ]
     .boxed()
 }
@@ -157,13 +173,58 @@ fn list() -> BoxedStrategy<ListCommand> {
         .boxed()
 }
 
+fn partial_range() -> impl Strategy<Value = PartialRange> {
+    let number = || (1..=u32::MAX).prop_map(|n| NonZeroU32::new(n).expect("from 1"));
+    (number(), number(), any::<bool>()).prop_map(|(first, last, from_end)| PartialRange {
+        first,
+        last,
+        from_end,
+    })
+}
+
 fn search_returns() -> BoxedStrategy<Option<SearchReturns>> {
-    let some = any::<[bool; 5]>().prop_map(|[min, max, all, count, save]| {
-        // No option at all is ALL.
-        let all = all || !(min || max || count || save);
-        SearchReturns { min, max, all, count, save }
+    let partial = prop::option::weighted(0.2, partial_range());
+    let some = (any::<[bool; 5]>(), partial).prop_map(|([min, max, all, count, save], partial)| {
+        // No option at all is ALL, beside which there is no PARTIAL.
+        let all = partial.is_none() && (all || !(min || max || count || save));
+        SearchReturns { min, max, all, count, save, partial }
     });
-    prop::option::of(some).boxed()
+    prop::option::weighted(0.3, some).boxed()
+}
+
+fn modifiers() -> impl Strategy<Value = FetchModifiers> {
+    let since = prop::option::of(number64());
+    (since, any::<bool>(), prop::option::weighted(0.1, partial_range())).prop_map(
+        |(changed_since, vanished, partial)| {
+            let vanished = vanished && changed_since.is_some();
+            FetchModifiers { changed_since, vanished, partial }
+        },
+    )
+}
+
+/// Each key once: a second time it says nothing.
+fn criteria() -> BoxedStrategy<Vec<SortCriterion>> {
+    let keys = vec![
+        SortKey::Arrival,
+        SortKey::Cc,
+        SortKey::Date,
+        SortKey::From,
+        SortKey::Size,
+        SortKey::Subject,
+        SortKey::To,
+        SortKey::DisplayFrom,
+        SortKey::DisplayTo,
+    ];
+    let keys = subsequence(keys, 1..=9).prop_shuffle();
+    (keys, any::<u16>())
+        .prop_map(|(keys, reversed)| {
+            let reverse = |at: usize| reversed >> at & 1 == 1;
+            keys.into_iter()
+                .enumerate()
+                .map(|(at, key)| SortCriterion { key, reverse: reverse(at) })
+                .collect()
+        })
+        .boxed()
 }
 
 fn on_messages() -> BoxedStrategy<Command> {
@@ -175,21 +236,36 @@ fn on_messages() -> BoxedStrategy<Command> {
     });
     let charset = prop::option::of("[A-Z][A-Z0-9-]{1,9}");
     prop_oneof![
-        1 => message_set().prop_map(|set| Command::Expunge { uids: Some(set) }),
-        4 => (by(), search_returns(), charset, search::key()).prop_map(|(by, returns, charset, key)| {
+        2 => message_set().prop_map(|set| Command::Expunge { uids: Some(set) }),
+        8 => (by(), search_returns(), charset, search::key()).prop_map(|(by, returns, charset, key)| {
             Command::Search(SearchCommand { by, returns, charset, key })
         }),
-        4 => (by(), message_set(), fetch::items(), since(), any::<bool>()).prop_map(
-            |(by, set, items, changed_since, vanished)| {
-                let vanished = vanished && by == By::Uid && changed_since.is_some();
-                Command::Fetch { by, set, items, modifiers: FetchModifiers { changed_since, vanished } }
+        1 => (by(), search_returns(), criteria(), "[A-Z][A-Z0-9-]{1,9}", search::key()).prop_map(
+            |(by, returns, criteria, charset, key)| {
+                Command::Sort(SortCommand { by, returns, criteria, charset, key })
             }
         ),
-        2 => (by(), message_set(), change, since()).prop_map(|(by, set, change, unchanged_since)| {
+        1 => (by(), any::<bool>(), "[A-Z][A-Z0-9-]{1,9}", search::key()).prop_map(
+            |(by, references, charset, key)| {
+                let algorithm = match references {
+                    true => ThreadAlgorithm::References,
+                    false => ThreadAlgorithm::OrderedSubject,
+                };
+                Command::Thread(ThreadCommand { by, algorithm, charset, key })
+            }
+        ),
+        8 => (by(), message_set(), fetch::items(), modifiers()).prop_map(|(by, set, items, modifiers)| {
+            let modifiers = match by {
+                By::Uid => modifiers,
+                By::Sequence => FetchModifiers { vanished: false, partial: None, ..modifiers },
+            };
+            Command::Fetch { by, set, items, modifiers }
+        }),
+        4 => (by(), message_set(), change, since()).prop_map(|(by, set, change, unchanged_since)| {
             Command::Store { by, set, change, unchanged_since }
         }),
-        1 => (by(), message_set(), mailbox()).prop_map(|(by, set, to)| Command::Copy { by, set, to }),
-        1 => (by(), message_set(), mailbox()).prop_map(|(by, set, to)| Command::Move { by, set, to }),
+        2 => (by(), message_set(), mailbox()).prop_map(|(by, set, to)| Command::Copy { by, set, to }),
+        2 => (by(), message_set(), mailbox()).prop_map(|(by, set, to)| Command::Move { by, set, to }),
     ]
     .boxed()
 }

@@ -35,12 +35,18 @@ fn item() -> BoxedStrategy<FetchItem> {
         ModSeq,
     ];
     let extended = vec![EmailId, ThreadId, SaveDate, Preview { lazy: false }, Preview { lazy: true }];
-    let partial = (any::<u32>(), 1..=u32::MAX)
-        .prop_map(|(first, n)| Partial { first, count: NonZeroU32::new(n).expect("from 1") });
+    let partial = || {
+        (any::<u32>(), 1..=u32::MAX)
+            .prop_map(|(first, n)| Partial { first, count: NonZeroU32::new(n).expect("from 1") })
+    };
+    let path = || prop::collection::vec(1u32..1000, 0..4);
     prop_oneof![
-        10 => prop::sample::select(plain),
-        1 => prop::sample::select(extended),
-        10 => (section(), any::<bool>(), prop::option::of(partial))
+        30 => prop::sample::select(plain),
+        2 => prop::sample::select(extended),
+        1 => (path(), any::<bool>(), prop::option::of(partial()))
+            .prop_map(|(path, peek, partial)| FetchItem::Binary { path, peek, partial }),
+        1 => path().prop_map(|path| FetchItem::BinarySize { path }),
+        30 => (section(), any::<bool>(), prop::option::of(partial()))
             .prop_map(|(section, peek, partial)| FetchItem::Section { section, peek, partial }),
     ]
     .boxed()

@@ -2,7 +2,7 @@
 
 use gadwall::imap::mutf7;
 use gadwall::imap::types::{ListPattern, MailboxArg, SeqNum, SequenceSet, StatusItem};
-use gadwall_storage::{Flags, Keyword, MailboxName, SystemFlag};
+use gadwall_storage::{Flags, Keyword, SystemFlag};
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 use std::num::NonZeroU32;
@@ -21,16 +21,16 @@ pub fn bytes() -> BoxedStrategy<Vec<u8>> {
 
 /// A mailbox argument as the decoder sees these bytes.
 pub fn mailbox_arg(raw: Vec<u8>) -> MailboxArg {
-    let name = mutf7::decode(&raw).and_then(|name| MailboxName::parse(&name).map_err(|e| e.0));
-    match name {
-        Ok(name) => MailboxArg::Name(name),
-        Err(reason) => MailboxArg::Invalid { raw, reason },
+    match mutf7::decode(&raw).map(MailboxArg::of) {
+        Ok(MailboxArg::Invalid { reason, .. }) | Err(reason) => MailboxArg::Invalid { raw, reason },
+        Ok(arg) => arg,
     }
 }
 
 pub fn mailbox() -> BoxedStrategy<MailboxArg> {
     let name = prop_oneof![
         Just("INBOX".to_owned()),
+        Just("iNboX".to_owned()),
         "[a-z &~]{1,6}(/[a-zA-Z.\\]]{1,4}){0,3}",
         "[a-zäöü日本\u{1f986}]{1,8}"
     ];
@@ -88,11 +88,25 @@ pub fn message_set() -> BoxedStrategy<SequenceSet> {
 
 pub fn status_items() -> BoxedStrategy<Vec<StatusItem>> {
     use StatusItem::{
-        AppendLimit, HighestModSeq, MailboxId, Messages, Recent, Size, UidNext, UidValidity, Unseen,
+        AppendLimit, Deleted, DeletedStorage, HighestModSeq, MailboxId, Messages, Recent, Size, UidNext,
+        UidValidity, Unseen,
     };
-    let all =
-        vec![Messages, Recent, UidNext, UidValidity, Unseen, HighestModSeq, Size, MailboxId, AppendLimit];
-    subsequence(all, 1..=9).boxed()
+    let all = vec![
+        Messages,
+        Recent,
+        UidNext,
+        UidValidity,
+        Unseen,
+        Deleted,
+        DeletedStorage,
+        HighestModSeq,
+        Size,
+        MailboxId,
+        AppendLimit,
+    ];
+    // As often only those that others know as well.
+    let core = vec![Messages, Recent, UidNext, UidValidity, Unseen, HighestModSeq];
+    prop_oneof![subsequence(core, 1..=6), subsequence(all, 1..=11)].boxed()
 }
 
 /// Mod-sequences and sizes: below 2^63.

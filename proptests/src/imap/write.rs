@@ -118,8 +118,8 @@ impl<'a> Writer<'a> {
 
     pub(super) fn mailbox(&mut self, mailbox: &MailboxArg) {
         match mailbox {
-            MailboxArg::Name(name) if name.is_inbox() && self.choose(2) == 1 => self.astring(b"iNboX"),
             MailboxArg::Name(name) => self.astring(mutf7::encode(name.as_str()).as_bytes()),
+            MailboxArg::Denormalised { supplied, .. } => self.astring(mutf7::encode(supplied).as_bytes()),
             MailboxArg::Invalid { raw, .. } => self.astring(raw),
         }
     }
@@ -242,6 +242,10 @@ impl<'a> Writer<'a> {
                 self.text(" ");
                 self.astring(password);
             }
+            Command::GetQuota { root } => {
+                self.words(&["GETQUOTA", ""]);
+                self.astring(root);
+            }
             Command::Enable(names) => {
                 self.words(&["ENABLE", ""]);
                 self.separated(names, |w, name| w.word(name));
@@ -266,6 +270,38 @@ impl<'a> Writer<'a> {
         self.words(&[name, ""]);
     }
 
+    fn returns(&mut self, SearchReturns { min, max, all, count, save, partial }: &SearchReturns) {
+        self.words(&["RETURN", ""]);
+        let options = [("MIN", min), ("MAX", max), ("ALL", all), ("COUNT", count), ("SAVE", save)];
+        let mut options: Vec<&str> = options.iter().filter(|(_, is)| **is).map(|(name, _)| *name).collect();
+        let partial = partial.map(range_text);
+        options.extend(partial.as_ref().map(|_| "PARTIAL"));
+        options.extend(partial.as_deref());
+        self.text("(");
+        self.words(&options);
+        self.text(") ");
+    }
+
+    fn modifiers(&mut self, FetchModifiers { changed_since, vanished, partial }: &FetchModifiers) {
+        let (since, partial) = (changed_since.map(|since| since.to_string()), partial.map(range_text));
+        let mut words = Vec::new();
+        words.extend(since.as_deref().map(|since| ["CHANGEDSINCE", since]).into_iter().flatten());
+        words.extend(vanished.then_some("VANISHED"));
+        words.extend(partial.as_deref().map(|partial| ["PARTIAL", partial]).into_iter().flatten());
+        if !words.is_empty() {
+            self.text(" (");
+            self.words(&words);
+            self.text(")");
+        }
+    }
+
+    fn charset_and_keys(&mut self, charset: &str, key: &SearchKey) {
+        self.text(" ");
+        self.astring(charset.as_bytes());
+        self.text(" ");
+        self.keys(key);
+    }
+
     pub(super) fn message_command(&mut self, command: &Command) {
         match command {
             Command::Expunge { uids: Some(set) } => {
@@ -274,15 +310,8 @@ impl<'a> Writer<'a> {
             }
             Command::Search(SearchCommand { by, returns, charset, key }) => {
                 self.on(*by, "SEARCH");
-                if let Some(SearchReturns { min, max, all, count, save }) = returns {
-                    self.words(&["RETURN", ""]);
-                    let options =
-                        [("MIN", min), ("MAX", max), ("ALL", all), ("COUNT", count), ("SAVE", save)];
-                    let options: Vec<&str> =
-                        options.iter().filter(|(_, is)| **is).map(|(name, _)| *name).collect();
-                    self.text("(");
-                    self.words(&options);
-                    self.text(") ");
+                if let Some(returns) = returns {
+                    self.returns(returns);
                 }
                 if let Some(charset) = charset {
                     self.words(&["CHARSET", ""]);
@@ -295,20 +324,43 @@ impl<'a> Writer<'a> {
                 }
                 self.keys(key);
             }
+            Command::Sort(SortCommand { by, returns, criteria, charset, key }) => {
+                self.on(*by, "SORT");
+                if let Some(returns) = returns {
+                    self.returns(returns);
+                }
+                self.list(criteria, |w, SortCriterion { key, reverse }| {
+                    if *reverse {
+                        w.words(&["REVERSE", ""]);
+                    }
+                    w.word(match key {
+                        SortKey::Arrival => "ARRIVAL",
+                        SortKey::Cc => "CC",
+                        SortKey::Date => "DATE",
+                        SortKey::From => "FROM",
+                        SortKey::Size => "SIZE",
+                        SortKey::Subject => "SUBJECT",
+                        SortKey::To => "TO",
+                        SortKey::DisplayFrom => "DISPLAYFROM",
+                        SortKey::DisplayTo => "DISPLAYTO",
+                    });
+                });
+                self.charset_and_keys(charset, key);
+            }
+            Command::Thread(ThreadCommand { by, algorithm, charset, key }) => {
+                self.on(*by, "THREAD");
+                self.word(match algorithm {
+                    ThreadAlgorithm::OrderedSubject => "ORDEREDSUBJECT",
+                    ThreadAlgorithm::References => "REFERENCES",
+                });
+                self.charset_and_keys(charset, key);
+            }
             Command::Fetch { by, set, items, modifiers } => {
                 self.on(*by, "FETCH");
                 self.sequence_set(set);
                 self.text(" ");
                 self.fetch_items(items);
-                if let Some(since) = modifiers.changed_since {
-                    self.text(" (");
-                    self.words(&["CHANGEDSINCE", &since.to_string()]);
-                    if modifiers.vanished {
-                        self.text(" ");
-                        self.word("VANISHED");
-                    }
-                    self.text(")");
-                }
+                self.modifiers(modifiers);
             }
             Command::Store { by, set, change, unchanged_since } => {
                 self.on(*by, "STORE");
@@ -348,6 +400,11 @@ impl<'a> Writer<'a> {
     }
 }
 
+fn range_text(PartialRange { first, last, from_end }: PartialRange) -> String {
+    let sign = if from_end { "-" } else { "" };
+    format!("{sign}{first}:{sign}{last}")
+}
+
 /// RFC 3501 §9 ATOM-CHAR.
 fn is_atom_char(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"(){%*\"\\]".contains(&byte)
@@ -360,6 +417,8 @@ fn plain_name(command: &Command) -> &'static str {
         Command::Logout => "LOGOUT",
         Command::StartTls => "STARTTLS",
         Command::Namespace => "NAMESPACE",
+        Command::Compress => "COMPRESS DEFLATE",
+        Command::Unauthenticate => "UNAUTHENTICATE",
         Command::Idle => "IDLE",
         Command::Check => "CHECK",
         Command::Close => "CLOSE",

@@ -45,6 +45,7 @@ impl Writer<'_> {
                 self.text(" ");
                 self.pattern(pattern);
             }
+            Command::GetQuotaRoot { mailbox } => self.named("GETQUOTAROOT", mailbox),
             Command::Status { mailbox, items } => {
                 self.named("STATUS", mailbox);
                 self.text(" ");
@@ -62,6 +63,8 @@ impl Writer<'_> {
                 StatusItem::UidNext => "UIDNEXT",
                 StatusItem::UidValidity => "UIDVALIDITY",
                 StatusItem::Unseen => "UNSEEN",
+                StatusItem::Deleted => "DELETED",
+                StatusItem::DeletedStorage => "DELETED-STORAGE",
                 StatusItem::HighestModSeq => "HIGHESTMODSEQ",
                 StatusItem::Size => "SIZE",
                 StatusItem::MailboxId => "MAILBOXID",

@@ -147,6 +147,17 @@ impl Writer<'_> {
                     self.text(&format!("<{}.{}>", partial.first, partial.count));
                 }
             }
+            FetchItem::Binary { path, peek, partial } => {
+                self.word(if *peek { "BINARY.PEEK" } else { "BINARY" });
+                self.section(&Section { path: path.clone(), text: SectionText::All });
+                if let Some(partial) = partial {
+                    self.text(&format!("<{}.{}>", partial.first, partial.count));
+                }
+            }
+            FetchItem::BinarySize { path } => {
+                self.word("BINARY.SIZE");
+                self.section(&Section { path: path.clone(), text: SectionText::All });
+            }
             FetchItem::Uid => self.word("UID"),
             FetchItem::Flags => self.word("FLAGS"),
             FetchItem::InternalDate => self.word("INTERNALDATE"),

@@ -1,5 +1,6 @@
 //! Owns the stream: reads, time-outs, TLS upgrade, IDLE, drain. Decides nothing about mail.
 
+use super::compress::deflate;
 use super::decode::Event;
 use super::encode::Status;
 use super::session::{Appending, AuthNext, Fail, Peer, Session};
@@ -162,6 +163,8 @@ impl Driver {
                 self.authenticate(&tag, &mechanism, initial.as_deref()).await
             }
             Command::Idle => self.idle(&tag).await,
+            Command::Compress => self.compress(&tag).await,
+            Command::Unauthenticate => self.unauthenticate(&tag).await,
             Command::AppendDone => self.append_done(&tag).await,
             command => {
                 let status = self.session.execute(Tagged { tag, command }, &mut self.wire).await?;
@@ -197,6 +200,32 @@ impl Driver {
         let (io, info) = upgraded.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         self.wire.io = io;
         self.session.encrypted(info);
+        Ok(Flow::Go)
+    }
+
+    /// RFC 4978 §3.
+    async fn compress(&mut self, tag: &Tag) -> Result<Flow, Fail> {
+        if let Err(status) = self.session.can_compress() {
+            self.wire.status(Some(tag), &status);
+            return self.count(Judgement::of(&status));
+        }
+        self.wire.status(Some(tag), &Status::ok("DEFLATE active"));
+        self.wire.flush().await?;
+        let plain = std::mem::replace(&mut self.wire.io, Box::new(tokio::io::empty()));
+        self.wire.io = deflate(plain);
+        self.session.compressed();
+        Ok(Flow::Go)
+    }
+
+    /// RFC 8437 §3.
+    async fn unauthenticate(&mut self, tag: &Tag) -> Result<Flow, Fail> {
+        if let Err(status) = self.session.unauthenticate() {
+            self.wire.status(Some(tag), &status);
+            return self.count(Judgement::Bad);
+        }
+        self.wire.start_over(&self.services.limits);
+        self.log_in_by = Instant::now() + LOGIN_PHASE;
+        self.wire.status(Some(tag), &Status::ok("Nobody is logged in now"));
         Ok(Flow::Go)
     }
 
@@ -265,7 +294,7 @@ impl Driver {
     async fn append_done(&mut self, tag: &Tag) -> Result<Flow, Fail> {
         let status = match self.appending.take() {
             None => Status::bad("No message came"),
-            Some(appending) => match self.session.append_done(appending).await {
+            Some(appending) => match self.session.append_done(appending, &mut self.wire).await {
                 Ok(status) | Err(Fail::Status(status)) => status,
                 Err(fail) => return Err(fail),
             },

@@ -3,12 +3,16 @@
 //! `decode` makes typed commands of bytes and `encode` bytes of typed responses, both pure; `session` executes
 //! commands against the store through a [`view::View`] of the selected mailbox; `driver` owns the stream.
 
+mod collate;
+mod compress;
 pub mod decode;
 mod driver;
 pub mod encode;
 pub mod mutf7;
 mod search;
 mod session;
+mod sort;
+mod thread;
 pub mod types;
 pub mod view;
 mod wire;

@@ -235,6 +235,36 @@ responses! {
     } => "rfc8514-4.2-fetch-tells-when-a-message-was-saved";
     a_preview_is_still_encoded: |r, _| vec![r.replace("Hello, base64.", "SGVsbG8sIGJhc2U2NC4=")]
         => "rfc8970-3-a-preview-is-text-whatever-the-encoding";
+    select_does_not_tell_the_name: |r, _| if r.starts_with("* LIST") { vec![] } else { vec![r.into()] }
+        => "rfc9051-6.3.2-select-tells-the-name", "rfc9051-6.3.4-a-name-that-is-normalised-is-told";
+    an_old_name_is_not_said: |r, _| vec![r.replace("OLDNAME", "X-OLDNAME")]
+        => "rfc9051-6.3.2-select-by-another-form-of-the-name-tells-both", "rfc9051-6.3.6-rename-tells-the-name-that-was-supplied";
+    a_rev2_search_is_a_rev1_search: |r, _| {
+        vec![if r.starts_with("* ESEARCH") { "* SEARCH 1 3\r\n".into() } else { r.into() }]
+    } => "rfc9051-6.4.4-search-is-answered-by-esearch";
+    a_name_stays_in_utf_7: |r, _| vec![r.replace('\u{fc}', "&APw-")]
+        => "rfc9051-5.1-names-are-utf-8", "rfc9051-5.1-a-pattern-is-utf-8-too";
+    the_deleted_are_not_counted: |r, _| vec![r.replace("DELETED 2", "DELETED 0")]
+        => "rfc9051-6.3.11-status-counts-the-deleted";
+    a_binary_part_is_still_encoded: |r, _| vec![r.replace("{13}\r\nHello, world.", "{20}\r\nSGVsbG8sIHdvcmxkLg==")]
+        => "rfc3516-4.2-a-part-is-decoded";
+    a_binary_size_is_that_of_the_encoded: |r, _| vec![r.replace("BINARY.SIZE[1] 35", "BINARY.SIZE[1] 57")]
+        => "rfc3516-4.3-the-size-is-that-of-what-was-decoded";
+    an_unknown_encoding_has_no_code: |r, _| vec![without_code(r, "[UNKNOWN-CTE")]
+        => "rfc3516-4.3-an-unknown-encoding-is-unknown-cte";
+    a_sort_is_a_search: |r, _| {
+        let sorted = r.strip_prefix("* SORT ").map(|numbers| {
+            let mut numbers: Vec<&str> = numbers.split_whitespace().collect();
+            numbers.sort_unstable();
+            format!("* SORT {}\r\n", numbers.join(" "))
+        });
+        vec![sorted.unwrap_or_else(|| r.to_owned())]
+    } => "rfc5256-3-sort-by-subject", "rfc5256-2.2-sort-by-date-goes-by-the-moment-and-not-by-its-zone", "rfc5957-3-sort-by-display-names";
+    an_esort_is_in_the_order_of_the_mailbox: |r, _| vec![r.replace(" ALL 1,3,2", " ALL 1:3")]
+        => "rfc5267-3.1-return-all-is-in-the-order-of-the-sort";
+    threads_are_flat: |r, _| {
+        vec![if r.starts_with("* THREAD") { r.replace(" (", ")(") .replace("THREAD)(", "THREAD (") } else { r.into() }]
+    } => "rfc5256-3-references-make-threads-of-answers", "rfc5256-3-ordered-subject-makes-threads-of-subjects";
     the_delimiter_is_nil: |r, _| {
         vec![if r.starts_with("* LIST") { r.replace(" \"/\" ", " NIL ") } else { r.into() }]
     } => "rfc3501-6.3.8-an-empty-pattern-asks-for-the-delimiter";

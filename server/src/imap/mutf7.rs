@@ -1,10 +1,30 @@
 //! Modified UTF-7, in which mailbox names travel (RFC 3501 §5.1.3).
 
+use super::types::Text;
 use base64::Engine;
 use base64::alphabet::IMAP_MUTF7;
 use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
+use std::borrow::Cow;
 
 const ENGINE: GeneralPurpose = GeneralPurpose::new(&IMAP_MUTF7, NO_PAD);
+
+/// A mailbox name as it came. Neither form takes a name in the other: in UTF-8 `&` is only itself.
+pub fn from_wire(name: &[u8], text: Text) -> Result<String, &'static str> {
+    match text {
+        Text::Ascii => decode(name),
+        Text::Utf8 => {
+            String::from_utf8(name.to_vec()).map_err(|_| "a mailbox name is UTF-8, and this is not")
+        }
+    }
+}
+
+/// A mailbox name as it goes out.
+pub fn to_wire(name: &str, text: Text) -> Cow<'_, str> {
+    match text {
+        Text::Ascii => Cow::Owned(encode(name)),
+        Text::Utf8 => Cow::Borrowed(name),
+    }
+}
 
 /// Decodes. Only the canonical form is taken: what `encode` gives back must be what came, or one mailbox could be
 /// named in several ways.

@@ -1,5 +1,6 @@
 //! Search keys against messages: from what is listed, from the parsed form, or from the bytes, the cheapest first.
 
+use super::collate::casemap;
 use super::types::{Day, SearchKey};
 use super::view::View;
 use crate::time::days_from_civil;
@@ -225,11 +226,11 @@ fn day_of(date: &[u8]) -> Option<i64> {
     Some(days_from_civil(i64::from(date.year), u32::from(date.month), u32::from(date.day)))
 }
 
-/// A search text as Unicode in lower case; `Err` names an unknown charset.
+/// A search text as it is compared (RFC 5255 §4.6, I18NLEVEL=1); `Err` names an unknown charset.
 fn fold(text: &[u8], charset: Option<&str>) -> Result<String, String> {
     let name = charset.unwrap_or("UTF-8");
     let text = to_unicode(name, text).ok_or_else(|| name.to_owned())?;
-    Ok(text.to_lowercase())
+    Ok(casemap(&text))
 }
 
 /// A message's texts, read when they are needed and kept while it is searched.
@@ -263,7 +264,7 @@ impl Texts<'_> {
         let header = self.header().await?;
         Ok(fields(header)
             .filter(|field| field.name.eq_ignore_ascii_case(name))
-            .any(|field| decode_text(field.value).to_lowercase().contains(text)))
+            .any(|field| casemap(&decode_text(field.value)).contains(text)))
     }
 
     async fn any_field_has(&mut self, text: &str) -> Result<bool, StoreError> {
@@ -273,7 +274,7 @@ impl Texts<'_> {
         let header = self.header().await?;
         Ok(fields(header).any(|field| {
             let name = String::from_utf8_lossy(field.name);
-            format!("{name}: {}", decode_text(field.value)).to_lowercase().contains(text)
+            casemap(&format!("{name}: {}", decode_text(field.value))).contains(text)
         }))
     }
 
@@ -288,7 +289,7 @@ impl Texts<'_> {
         Ok(self.body.iter().flatten().any(|part| part.contains(text)))
     }
 
-    /// The text parts, decoded, in lower case; headers of attached messages too.
+    /// The text parts, decoded, as they are compared; headers of attached messages too.
     async fn read_body(&self) -> Result<Vec<String>, StoreError> {
         let Some(structure) = self.structure() else { return Ok(Vec::new()) };
         let mut body = match self.store.body(self.at, self.message.uid).await {
@@ -302,11 +303,11 @@ impl Texts<'_> {
                 let range = inner.part.header.start
                     ..inner.part.header.end.min(inner.part.header.start + HEADER_LIMIT);
                 let header = read_range(&mut *body, range).await?;
-                texts.extend(fields(&header).map(|f| decode_text(f.value).to_lowercase()));
+                texts.extend(fields(&header).map(|f| casemap(&decode_text(f.value))));
             } else if is_text(part) {
                 let range = part.body.start..part.body.end.min(part.body.start.saturating_add(PART_LIMIT));
                 let bytes = read_range(&mut *body, range).await?;
-                texts.push(decode_charset(part, &bytes).to_lowercase());
+                texts.push(casemap(&decode_charset(part, &bytes)));
             }
         }
         Ok(texts)

@@ -15,8 +15,9 @@ pub struct View {
     modseq: u64,
     /// Every change up to here has been told, expunges among them.
     told_through: u64,
-    /// Messages that are `\Recent` to this session; also some that it has not been told of yet.
-    recent: UidSet,
+    /// Messages that are `\Recent` to this session; also some that it has not been told of yet. `None`: it knows of no
+    /// such thing (RFC 9051 Appendix E).
+    recent: Option<UidSet>,
     /// Expunged, but the client has not been told yet.
     gone: UidSet,
     /// What `$` stands for (RFC 5182 §2.1), with what has gone since.
@@ -56,7 +57,7 @@ impl Update {
 pub struct NoSuchNumber;
 
 impl View {
-    pub fn new(uids: &UidSet, modseq: ModSeq, recent: UidSet) -> Self {
+    pub fn new(uids: &UidSet, modseq: ModSeq, recent: Option<UidSet>) -> Self {
         Self {
             uids: uids.iter().collect(),
             modseq: modseq.get(),
@@ -96,7 +97,20 @@ impl View {
     }
 
     pub fn recent(&self, uid: Uid) -> Recent {
-        if self.recent.contains(uid) { Recent::Yes } else { Recent::No }
+        match &self.recent {
+            Some(recent) if recent.contains(uid) => Recent::Yes,
+            _ => Recent::No,
+        }
+    }
+
+    /// From now on nothing is `\Recent`.
+    pub fn forget_recent(&mut self) {
+        self.recent = None;
+    }
+
+    /// Whether anything can be `\Recent`.
+    pub fn has_recent(&self) -> bool {
+        self.recent.is_some()
     }
 
     /// The UIDs a command names. Unknown UIDs are left out; an unknown number is an error.
@@ -191,12 +205,12 @@ impl View {
         }
         self.uids.extend(new.iter().map(|m| m.uid));
         // What was claimed may have come after these changes: it waits for those that tell of it.
-        self.recent = self.recent.union(claimed);
+        self.recent = self.recent.as_ref().map(|recent| recent.union(claimed));
         if !new.is_empty() {
             updates.push(Update::Exists(self.exists()));
         }
-        if !new.is_empty() || !claimed.is_empty() {
-            let recent = self.recent.iter().filter(|uid| self.number(*uid).is_some()).count();
+        if let Some(recent) = self.recent.as_ref().filter(|_| !new.is_empty() || !claimed.is_empty()) {
+            let recent = recent.iter().filter(|uid| self.number(*uid).is_some()).count();
             updates.push(Update::Recent(recent as u32));
         }
         for message in changed {
@@ -228,7 +242,7 @@ impl View {
         let gone: Vec<(u32, Uid)> = gone.map(|(number, uid)| (number, *uid)).collect();
         updates.extend(gone.into_iter().rev().map(|(number, uid)| Update::Expunge { number, uid }));
         self.uids.retain(|uid| !self.gone.contains(*uid));
-        self.recent = self.recent.difference(&self.gone);
+        self.recent = self.recent.as_ref().map(|recent| recent.difference(&self.gone));
         self.gone = UidSet::new();
     }
 
@@ -273,7 +287,7 @@ mod tests {
 
     #[test]
     fn recent_messages_claimed_before_they_are_told_of_are_not_lost() {
-        let mut view = View::new(&UidSet::new(), modseq(1), UidSet::new());
+        let mut view = View::new(&UidSet::new(), modseq(1), Some(UidSet::new()));
         // UID 2 came after the changes were read, and before the claim.
         let updates = view.apply(&delta(2, vec![message(1, 2)], &[]), &uids(&[1, 2]), Expunges::Allowed);
         assert_eq!(updates, [Update::Exists(1), Update::Recent(1)]);
@@ -284,7 +298,7 @@ mod tests {
 
     #[test]
     fn held_expunges_come_later_highest_first() {
-        let mut view = View::new(&uids(&[1, 2, 3]), modseq(1), UidSet::new());
+        let mut view = View::new(&uids(&[1, 2, 3]), modseq(1), Some(UidSet::new()));
         let gone = delta(2, vec![message(4, 2)], &[1, 3, 9]);
         let updates = view.apply(&gone, &UidSet::new(), Expunges::Held);
         assert_eq!(updates, [Update::Exists(4), Update::Recent(0)]);
@@ -300,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_message_that_came_and_went_is_never_told_of() {
-        let mut view = View::new(&uids(&[1]), modseq(1), UidSet::new());
+        let mut view = View::new(&uids(&[1]), modseq(1), Some(UidSet::new()));
         assert_eq!(view.apply(&delta(3, vec![], &[2]), &UidSet::new(), Expunges::Allowed), []);
         assert_eq!(view.exists(), 1);
     }
@@ -313,7 +327,7 @@ mod tests {
     #[test]
     fn numbers_and_uids_are_believed_as_far_as_they_agree() {
         // RFC 7162 §3.2.5.2: only UIDs divisible by three are there.
-        let view = View::new(&uids(&[3, 6, 9, 12]), modseq(1), UidSet::new());
+        let view = View::new(&uids(&[3, 6, 9, 12]), modseq(1), Some(UidSet::new()));
         let through = |numbers: &[(u32, u32)], uids: &[(u32, u32)]| {
             view.agrees_through(&set(numbers), &set(uids)).map(Uid::get)
         };
@@ -325,11 +339,11 @@ mod tests {
 
     #[test]
     fn a_set_names_uids_that_are_not_there() {
-        let view = View::new(&uids(&[3, 6]), modseq(1), UidSet::new());
+        let view = View::new(&uids(&[3, 6]), modseq(1), Some(UidSet::new()));
         let star = SequenceSet::new(vec![(SeqNum::Star, SeqNum::Star)]).unwrap();
         assert_eq!(view.named(&set(&[(9, 8), (1, 2)])), uids(&[1, 2, 8, 9]));
         assert_eq!(view.named(&star), uids(&[6]));
-        let empty = View::new(&UidSet::new(), modseq(1), UidSet::new());
+        let empty = View::new(&UidSet::new(), modseq(1), Some(UidSet::new()));
         assert_eq!(empty.named(&star), UidSet::new());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::decode::{Decoder, Limits as DecoderLimits};
 use super::encode::{Status, Untagged};
-use super::types::Tag;
+use super::types::{Tag, Text};
 use crate::Limits;
 use crate::net::BoxIo;
 use std::io;
@@ -34,13 +34,19 @@ impl Wire {
         Self { io, decoder, out: Vec::new(), write_stall: limits.write_stall }
     }
 
+    /// Who is there now is a stranger again.
+    pub fn start_over(&mut self, limits: &Limits) {
+        self.decoder.allow_literals(limits.literal_bytes.min(STRANGERS_LITERALS));
+        self.decoder.set_text(Text::Ascii);
+    }
+
     /// Where responses are written to. They leave with the next [`Wire::flush`] or [`Wire::relieve`].
     pub fn out(&mut self) -> &mut Vec<u8> {
         &mut self.out
     }
 
     pub fn untagged(&mut self, response: &Untagged) {
-        response.write(&mut self.out);
+        response.write(self.decoder.text(), &mut self.out);
     }
 
     pub fn status(&mut self, tag: Option<&Tag>, status: &Status) {

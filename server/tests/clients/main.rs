@@ -21,6 +21,7 @@ mod mail;
 mod mbsync;
 mod mutt;
 mod nodemailer;
+mod offlineimap;
 mod python;
 mod python_tls;
 mod swaks;

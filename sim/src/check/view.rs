@@ -18,6 +18,9 @@ pub struct View<'a> {
     pub uid_next: Uid,
     /// None while the view has not been filled.
     pub picture: Option<Picture>,
+    /// Whether the client has taken what it was shown into its copy, if it keeps one: a session in which it neither listed nor
+    /// resynchronised the mailbox leaves the copy as it was.
+    pub adopted: bool,
     /// The last event that said something of a message's flags.
     pub flagged: BTreeMap<Uid, usize>,
     /// Messages and HIGHESTMODSEQ as told when it was selected.
@@ -105,7 +108,7 @@ impl<'a> Session<'a> {
 
     fn close(&mut self, client: ClientId, kept: &mut Kept<'a>) -> Option<View<'a>> {
         let view = self.view.take()?;
-        if let Some(picture) = &view.picture {
+        if let Some(picture) = view.picture.as_ref().filter(|_| view.adopted) {
             kept.insert((client, view.place), picture.clone());
         }
         Some(view)
@@ -120,6 +123,7 @@ impl<'a> View<'a> {
             uid_next,
             picture: (told.0 == 0).then(BTreeMap::new),
             told,
+            adopted: false,
             resync: None,
             flagged: BTreeMap::new(),
             new: Vec::new(),
@@ -140,6 +144,7 @@ impl<'a> View<'a> {
         if place_of(sight).is_none_or(|(place, _)| place != self.place) {
             return;
         }
+        self.adopted |= matches!(sight, Sight::Listed { .. } | Sight::Changed { .. });
         match sight {
             Sight::Listed { messages, .. } => self.listed(ix, messages),
             Sight::Fetched { messages, .. } => self.flags(ix, messages),

@@ -10,11 +10,13 @@ mod preview;
 mod scanner;
 mod section;
 mod structure;
+mod transfer;
 
 pub use decode::*;
 pub use header::*;
 pub use scanner::*;
 pub use structure::*;
+pub use transfer::*;
 
 #[cfg(test)]
 mod tests;

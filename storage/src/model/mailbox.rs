@@ -37,7 +37,8 @@ impl MailboxName {
         if text.len() > Self::MAX_LEN {
             return Err(BadMailboxName("too long"));
         }
-        if text.chars().any(char::is_control) {
+        // RFC 9051 §5.1: no controls, no line or paragraph separators.
+        if text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
             return Err(BadMailboxName("a control character"));
         }
         let levels = text.split(Self::DELIMITER);

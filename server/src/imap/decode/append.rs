@@ -5,7 +5,7 @@ use super::command::tag_of;
 use super::cursor::{Cursor, Parsed};
 use super::date::date_time;
 use super::mailbox::{flag_list, mailbox};
-use crate::imap::types::{AppendHeader, Command, MailboxArg, Tag, Tagged};
+use crate::imap::types::{AppendHeader, Command, MailboxArg, Tag, Tagged, Text};
 use gadwall_storage::{Flags, MailboxName, Timestamp};
 
 /// What a literal at the end of `text` is.
@@ -20,17 +20,17 @@ pub enum Position {
 
 /// Looks at a command as far as it has come; `text` ends with the announcement of a literal of `size` bytes. `going_on`:
 /// the tag of an APPEND that has had a message already.
-pub fn position(text: &[u8], going_on: Option<&Tag>, size: u64) -> Position {
+pub fn position(text: &[u8], names: Text, going_on: Option<&Tag>, size: u64) -> Position {
     if let Some(tag) = going_on {
         // The mailbox is that of the first message.
         let mailbox = MailboxArg::Name(MailboxName::inbox());
-        return match options(&mut Cursor::new(text)) {
+        return match options(&mut Cursor::new(text, names)) {
             Ok((flags, date)) => Position::Message(tag.clone(), AppendHeader { mailbox, flags, date, size }),
             Err(e) => Position::Wrong(Some(tag.clone()), e.0.into()),
         };
     }
     let Some(tag) = tag_of(text) else { return Position::Argument };
-    let mut cursor = Cursor::new(&text[tag.as_str().len() + 1..]);
+    let mut cursor = Cursor::new(&text[tag.as_str().len() + 1..], names);
     if !cursor.word("APPEND") || !cursor.eat(b' ') {
         return Position::Argument;
     }
@@ -67,8 +67,10 @@ fn options(cursor: &mut Cursor) -> Parsed<(Flags, Option<Timestamp>)> {
     }
 }
 
-/// Whether this is `{n}` or `{n+}` and nothing else.
+/// Whether this is `{n}` or `{n+}` and nothing else, or the same as a literal8 (RFC 3516 §4.4): messages are kept to the
+/// octet, NULs among them.
 fn is_announcement(text: &[u8]) -> bool {
+    let text = text.strip_prefix(b"~").unwrap_or(text);
     let inside = text.strip_prefix(b"{").and_then(|t| t.strip_suffix(b"}"));
     inside.is_some_and(|t| t.strip_suffix(b"+").unwrap_or(t).iter().all(u8::is_ascii_digit))
 }

@@ -2,7 +2,7 @@
 
 use super::cursor::{Cursor, Parsed, Syntax, expected};
 use super::mailbox::{flags, mailbox, pattern, sequence_set, status_items};
-use super::{fetch, search};
+use super::{fetch, search, sort};
 use crate::imap::types::*;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,9 +12,9 @@ use gadwall_storage::{FlagChange, SpecialUse};
 const ID_PAIRS: usize = 30;
 
 /// Parses one command, without its line break.
-pub fn parse(text: &[u8]) -> Result<Tagged, (Option<Tag>, String)> {
+pub fn parse(text: &[u8], names: Text) -> Result<Tagged, (Option<Tag>, String)> {
     let Some(tag) = tag_of(text) else { return Err((None, "a command begins with a tag".into())) };
-    let mut cursor = Cursor::new(&text[tag.as_str().len() + 1..]);
+    let mut cursor = Cursor::new(&text[tag.as_str().len() + 1..], names);
     let parsed = command(&mut cursor).and_then(|command| {
         cursor.end()?;
         Ok(command)
@@ -71,6 +71,19 @@ fn command(cursor: &mut Cursor) -> Parsed<Command> {
             Command::Status { mailbox, items: status_items(cursor)? }
         }
         "APPEND" => return expected("APPEND needs a message, as a literal"),
+        "COMPRESS" => {
+            cursor.space()?;
+            if cursor.keyword()? != "DEFLATE" {
+                return expected("DEFLATE is the only compression there is");
+            }
+            Command::Compress
+        }
+        "UNAUTHENTICATE" => Command::Unauthenticate,
+        "GETQUOTA" => {
+            cursor.space()?;
+            Command::GetQuota { root: cursor.astring()?.into_owned() }
+        }
+        "GETQUOTAROOT" => Command::GetQuotaRoot { mailbox: one_mailbox(cursor)? },
         "IDLE" => Command::Idle,
         "CHECK" => Command::Check,
         "CLOSE" => Command::Close,
@@ -93,6 +106,12 @@ fn command(cursor: &mut Cursor) -> Parsed<Command> {
 fn on_messages(cursor: &mut Cursor, name: &str, by: By) -> Parsed<Command> {
     if name == "SEARCH" {
         return search::search(cursor, by).map(Command::Search);
+    }
+    if name == "SORT" {
+        return sort::sort(cursor, by).map(Command::Sort);
+    }
+    if name == "THREAD" {
+        return sort::thread(cursor, by).map(Command::Thread);
     }
     if !matches!(name, "FETCH" | "STORE" | "COPY" | "MOVE") {
         return expected("unknown command");

@@ -1,5 +1,6 @@
 //! The terminals of the grammar (RFC 3501 §9) over one whole command.
 
+use crate::imap::types::Text;
 use std::borrow::Cow;
 
 /// What was expected, for the client's eyes.
@@ -16,11 +17,17 @@ pub fn expected<T>(what: &'static str) -> Parsed<T> {
 #[derive(Debug, Clone)]
 pub struct Cursor<'a> {
     rest: &'a [u8],
+    text: Text,
 }
 
 impl<'a> Cursor<'a> {
-    pub fn new(rest: &'a [u8]) -> Self {
-        Self { rest }
+    pub fn new(rest: &'a [u8], text: Text) -> Self {
+        Self { rest, text }
+    }
+
+    /// How mailbox names travel.
+    pub fn text(&self) -> Text {
+        self.text
     }
 
     pub fn rest(&self) -> &'a [u8] {

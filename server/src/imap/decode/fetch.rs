@@ -1,6 +1,7 @@
 //! FETCH items (RFC 3501 §9 fetch).
 
 use super::cursor::{Cursor, Parsed, Syntax, expected};
+use super::mailbox::partial_range;
 use crate::imap::types::{By, FetchItem, FetchModifiers, Partial, Section, SectionText};
 use std::num::NonZeroU32;
 
@@ -47,6 +48,11 @@ fn item(cursor: &mut Cursor) -> Parsed<FetchItem> {
             let section = section(cursor)?;
             FetchItem::Section { section, peek: name.len() > 4, partial: partial(cursor)? }
         }
+        b"BINARY" | b"BINARY.PEEK" => {
+            let path = section_binary(cursor)?;
+            FetchItem::Binary { path, peek: name.len() > 6, partial: partial(cursor)? }
+        }
+        b"BINARY.SIZE" => FetchItem::BinarySize { path: section_binary(cursor)? },
         _ => return expected("no such FETCH item"),
     })
 }
@@ -94,6 +100,14 @@ fn section(cursor: &mut Cursor) -> Parsed<Section> {
     Ok(Section { path, text })
 }
 
+/// RFC 3516 §7: a part, or the message.
+fn section_binary(cursor: &mut Cursor) -> Parsed<Vec<u32>> {
+    match section(cursor)? {
+        Section { path, text: SectionText::All } => Ok(path),
+        _ => expected("BINARY takes part numbers and nothing else"),
+    }
+}
+
 fn section_text(cursor: &mut Cursor, path: &[u32]) -> Parsed<SectionText> {
     let name = cursor.take_while(|b| b.is_ascii_alphabetic() || b == b'.').to_ascii_uppercase();
     let mut fields = || {
@@ -132,6 +146,12 @@ pub fn modifiers(cursor: &mut Cursor, by: By) -> Parsed<FetchModifiers> {
                 modifiers.changed_since = Some(cursor.number64()?);
                 Ok(())
             }
+            "PARTIAL" if by == By::Uid && modifiers.partial.is_none() => {
+                cursor.space()?;
+                modifiers.partial = Some(partial_range(cursor)?);
+                Ok(())
+            }
+            "PARTIAL" => expected("PARTIAL is a modifier of UID FETCH, given once"),
             "VANISHED" if by == By::Uid => {
                 modifiers.vanished = true;
                 Ok(())

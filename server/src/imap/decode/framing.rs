@@ -3,7 +3,7 @@
 use super::Event;
 use super::append::{self, Position};
 use super::command;
-use crate::imap::types::Tag;
+use crate::imap::types::{Tag, Text};
 use bytes::{Buf, Bytes, BytesMut};
 
 /// What one command may take.
@@ -34,6 +34,8 @@ pub struct Decoder {
     skipping: Option<Skip>,
     /// Whether this command has had a message (APPEND), and its tag.
     appending: Option<Tag>,
+    /// How mailbox names travel.
+    text: Text,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +85,17 @@ impl Decoder {
             state: State::Line,
             skipping: None,
             appending: None,
+            text: Text::Ascii,
         }
+    }
+
+    /// How mailbox names travel from the next command on.
+    pub fn set_text(&mut self, text: Text) {
+        self.text = text;
+    }
+
+    pub fn text(&self) -> Text {
+        self.text
     }
 
     /// Where to read more bytes into.
@@ -253,7 +265,7 @@ impl Decoder {
         if start == 0 && trim_end(&text).is_empty() {
             return None;
         }
-        Some(match command::parse(trim_end(&text)) {
+        Some(match command::parse(trim_end(&text), self.text) {
             Ok(tagged) => Event::Command(tagged),
             Err((tag, reason)) => Event::Bad { tag, reason },
         })
@@ -261,7 +273,7 @@ impl Decoder {
 
     fn literal(&mut self, Announced { size, sync }: Announced) -> Option<Event> {
         let tag = self.appending.clone();
-        match append::position(trim_end(&self.command), tag.as_ref(), size) {
+        match append::position(trim_end(&self.command), self.text, tag.as_ref(), size) {
             Position::Message(tag, header) => {
                 self.command.clear();
                 self.literals = 0;

@@ -2,18 +2,17 @@
 
 use super::cursor::{Cursor, Parsed, Syntax, expected, is_atom_char};
 use crate::imap::mutf7;
-use crate::imap::types::{ListPattern, MailboxArg, SeqNum, SequenceSet, StatusItem};
-use gadwall_storage::{Flags, Keyword, MailboxName, SystemFlag};
+use crate::imap::types::{ListPattern, MailboxArg, PartialRange, SeqNum, SequenceSet, StatusItem};
+use gadwall_storage::{Flags, Keyword, SystemFlag};
 use std::num::NonZeroU32;
 
 pub fn mailbox(cursor: &mut Cursor) -> Parsed<MailboxArg> {
     let raw = cursor.astring()?;
-    let invalid = |reason| MailboxArg::Invalid { raw: raw.to_vec(), reason };
-    Ok(match mutf7::decode(&raw) {
-        Err(reason) => invalid(reason),
-        Ok(name) => match MailboxName::parse(&name) {
-            Ok(name) => MailboxArg::Name(name),
-            Err(e) => invalid(e.0),
+    Ok(match mutf7::from_wire(&raw, cursor.text()) {
+        Err(reason) => MailboxArg::Invalid { raw: raw.into_owned(), reason },
+        Ok(name) => match MailboxArg::of(name) {
+            MailboxArg::Invalid { reason, .. } => MailboxArg::Invalid { raw: raw.into_owned(), reason },
+            arg => arg,
         },
     })
 }
@@ -27,8 +26,8 @@ pub fn pattern(cursor: &mut Cursor) -> Parsed<ListPattern> {
             raw => raw.to_vec(),
         },
     };
-    // What is no modified UTF-7 names no mailbox: a NUL matches none.
-    Ok(ListPattern(mutf7::decode(&raw).unwrap_or_else(|_| "\0".into())))
+    // What is wrongly encoded names no mailbox: a NUL matches none.
+    Ok(ListPattern(mutf7::from_wire(&raw, cursor.text()).unwrap_or_else(|_| "\0".into())))
 }
 
 /// `(\Seen keyword …)`. `\Recent` is refused: only the server sets it (RFC 3501 §2.3.2).
@@ -102,6 +101,21 @@ fn sequence_number(cursor: &mut Cursor) -> Parsed<SeqNum> {
     number.map(SeqNum::Number).ok_or(Syntax("message numbers begin at 1".into()))
 }
 
+/// RFC 9394 §4 partial-range.
+pub fn partial_range(cursor: &mut Cursor) -> Parsed<PartialRange> {
+    let from_end = cursor.peek() == Some(b'-');
+    let first = partial_number(cursor, from_end)?;
+    cursor.require(b':', "expected first:last")?;
+    Ok(PartialRange { first, last: partial_number(cursor, from_end)?, from_end })
+}
+
+fn partial_number(cursor: &mut Cursor, from_end: bool) -> Parsed<NonZeroU32> {
+    if from_end {
+        cursor.require(b'-', "both numbers count from the end, or none")?;
+    }
+    NonZeroU32::new(cursor.number()?).ok_or(Syntax("a result is counted from 1".into()))
+}
+
 pub fn status_items(cursor: &mut Cursor) -> Parsed<Vec<StatusItem>> {
     cursor.list(1, |cursor| match cursor.keyword()?.as_str() {
         "MESSAGES" => Ok(StatusItem::Messages),
@@ -109,6 +123,8 @@ pub fn status_items(cursor: &mut Cursor) -> Parsed<Vec<StatusItem>> {
         "UIDNEXT" => Ok(StatusItem::UidNext),
         "UIDVALIDITY" => Ok(StatusItem::UidValidity),
         "UNSEEN" => Ok(StatusItem::Unseen),
+        "DELETED" => Ok(StatusItem::Deleted),
+        "DELETED-STORAGE" => Ok(StatusItem::DeletedStorage),
         "HIGHESTMODSEQ" => Ok(StatusItem::HighestModSeq),
         "SIZE" => Ok(StatusItem::Size),
         "MAILBOXID" => Ok(StatusItem::MailboxId),

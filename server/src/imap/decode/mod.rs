@@ -11,6 +11,7 @@ mod fetch;
 mod framing;
 mod mailbox;
 mod search;
+mod sort;
 
 pub use framing::{Decoder, Limits};
 

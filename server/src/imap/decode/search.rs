@@ -2,7 +2,7 @@
 
 use super::cursor::{Cursor, Parsed, Syntax, expected};
 use super::date::date;
-use super::mailbox::sequence_set;
+use super::mailbox::{partial_range, sequence_set};
 use crate::imap::types::{By, SearchCommand, SearchKey, SearchReturns};
 use gadwall_storage::{Keyword, SystemFlag};
 
@@ -24,14 +24,19 @@ pub fn search(cursor: &mut Cursor, by: By) -> Parsed<SearchCommand> {
         charset = Some(String::from_utf8_lossy(&cursor.astring()?).to_ascii_uppercase());
         cursor.space()?;
     }
+    Ok(SearchCommand { by, returns: wanted, charset, key: keys(cursor)? })
+}
+
+/// `key key …`, all of which must match.
+pub fn keys(cursor: &mut Cursor) -> Parsed<SearchKey> {
     let mut keys = vec![key(cursor, 0)?];
     while cursor.eat(b' ') {
         keys.push(key(cursor, 0)?);
     }
-    Ok(SearchCommand { by, returns: wanted, charset, key: all_of(keys) })
+    Ok(all_of(keys))
 }
 
-fn returns(cursor: &mut Cursor) -> Parsed<SearchReturns> {
+pub fn returns(cursor: &mut Cursor) -> Parsed<SearchReturns> {
     let mut wanted = SearchReturns::default();
     let options = cursor.list(0, |cursor| {
         match cursor.keyword()?.as_str() {
@@ -40,10 +45,19 @@ fn returns(cursor: &mut Cursor) -> Parsed<SearchReturns> {
             "ALL" => wanted.all = true,
             "COUNT" => wanted.count = true,
             "SAVE" => wanted.save = true,
+            "PARTIAL" if wanted.partial.is_some() => return expected("one PARTIAL at most"),
+            "PARTIAL" => {
+                cursor.space()?;
+                wanted.partial = Some(partial_range(cursor)?);
+            }
             _ => return expected("no such SEARCH return option"),
         }
         Ok(())
     })?;
+    // RFC 9394 §3.1.
+    if wanted.all && wanted.partial.is_some() {
+        return expected("either ALL or PARTIAL");
+    }
     wanted.all |= options.is_empty();
     Ok(wanted)
 }

@@ -1,6 +1,7 @@
 //! Strings, flags, dates.
 
 use crate::imap::mutf7;
+use crate::imap::types::Text;
 use crate::time::Civil;
 use gadwall_storage::{EmailId, Flags, MailboxId, MailboxName, SystemFlag, Timestamp};
 
@@ -17,6 +18,10 @@ pub fn string(text: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(&clean);
         return;
     }
+    quoted(text, out);
+}
+
+fn quoted(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     for &byte in text {
         if matches!(byte, b'"' | b'\\') {
@@ -35,13 +40,20 @@ pub fn nstring(text: Option<&[u8]>, out: &mut Vec<u8>) {
 }
 
 /// A mailbox name as it travels.
-pub fn mailbox(name: &MailboxName, out: &mut Vec<u8>) {
-    encoded_name(name.as_str(), out);
+pub fn mailbox(name: &MailboxName, text: Text, out: &mut Vec<u8>) {
+    encoded_name(name.as_str(), text, out);
 }
 
 /// A name or a part of one.
-pub fn encoded_name(name: &str, out: &mut Vec<u8>) {
-    string(mutf7::encode(name).as_bytes(), out);
+pub fn encoded_name(name: &str, text: Text, out: &mut Vec<u8>) {
+    let wire = mutf7::to_wire(name, text);
+    // RFC 9051 §4.3: a quoted string may hold UTF-8, whose characters have no octet that means anything else.
+    match text {
+        Text::Utf8 if wire.len() <= QUOTED_LIMIT && !wire.contains(char::is_control) => {
+            quoted(wire.as_bytes(), out)
+        }
+        _ => string(wire.as_bytes(), out),
+    }
 }
 
 /// RFC 8474 §4: begins with a letter, and with another one for every kind of object.

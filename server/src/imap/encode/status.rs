@@ -31,6 +31,8 @@ pub enum Code {
     Capability(String),
     /// RFC 7162 §3.2.11.
     Closed,
+    /// RFC 4978 §3.
+    CompressionActive,
     CopyUid(UidValidity, UidSet, UidSet),
     Expired,
     ExpungeIssued,
@@ -52,6 +54,8 @@ pub enum Code {
     TooBig,
     TryCreate,
     UidNext(Uid),
+    /// RFC 3516 §4.3.
+    UnknownCte,
     UidValidity(UidValidity),
     Unavailable,
     Unseen(u32),
@@ -117,6 +121,7 @@ impl std::fmt::Display for Code {
             Code::Cannot => f.write_str("CANNOT"),
             Code::Capability(list) => write!(f, "CAPABILITY {list}"),
             Code::Closed => f.write_str("CLOSED"),
+            Code::CompressionActive => f.write_str("COMPRESSIONACTIVE"),
             Code::CopyUid(validity, from, to) => write!(f, "COPYUID {validity} {from} {to}"),
             Code::Expired => f.write_str("EXPIRED"),
             Code::ExpungeIssued => f.write_str("EXPUNGEISSUED"),
@@ -143,6 +148,7 @@ impl std::fmt::Display for Code {
             Code::TooBig => f.write_str("TOOBIG"),
             Code::TryCreate => f.write_str("TRYCREATE"),
             Code::UidNext(uid) => write!(f, "UIDNEXT {uid}"),
+            Code::UnknownCte => f.write_str("UNKNOWN-CTE"),
             Code::UidValidity(validity) => write!(f, "UIDVALIDITY {validity}"),
             Code::Unavailable => f.write_str("UNAVAILABLE"),
             Code::Unseen(number) => write!(f, "UNSEEN {number}"),

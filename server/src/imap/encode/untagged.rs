@@ -1,11 +1,13 @@
 //! Untagged data other than FETCH bodies.
 
 use super::{Recent, encoded_name, flags, mailbox, mailbox_id, system_flag};
-use crate::imap::types::{By, SearchReturns, StatusItem, Tag};
+use crate::imap::thread::Threads;
+use crate::imap::types::{By, SearchReturns, StatusItem, Tag, Text};
 use gadwall_storage::{Flags, Keyword, Mailbox, MailboxName, ModSeq, SpecialUse, SystemFlag, Uid, UidSet};
+use std::ops::Range;
 
 /// `* …` with a line break.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone)]
 pub enum Untagged<'a> {
     Capability(&'a str),
     Enabled(&'a [&'static str]),
@@ -35,6 +37,17 @@ pub enum Untagged<'a> {
         numbers: &'a UidSet,
         modseq: Option<u64>,
     },
+    /// RFC 5256 §4.
+    Sort {
+        /// Message numbers or UIDs, in order.
+        numbers: &'a [u32],
+        modseq: Option<u64>,
+    },
+    Thread {
+        threads: &'a Threads,
+        /// What a message is called: its number or its UID.
+        number: &'a dyn Fn(Uid) -> Option<u32>,
+    },
     Esearch(&'a Esearch<'a>),
     Status {
         name: &'a MailboxName,
@@ -42,6 +55,17 @@ pub enum Untagged<'a> {
         items: &'a [StatusItem],
         /// The largest message it takes, in bytes.
         append_limit: u64,
+        /// What an expunge would free, in bytes.
+        deleted_bytes: u64,
+    },
+    /// RFC 9208 §4.2.1, of the one root.
+    Quota {
+        used_bytes: u64,
+        limit_bytes: u64,
+    },
+    /// RFC 9208 §4.2.2: the root of that mailbox is the one there is.
+    QuotaRoot {
+        name: &'a MailboxName,
     },
     Namespace,
     Id(&'a [(&'a str, &'a str)]),
@@ -54,10 +78,67 @@ pub struct Esearch<'a> {
     pub tag: &'a Tag,
     pub by: By,
     pub wanted: SearchReturns,
-    /// Message numbers or UIDs: both are positive numbers in ascending order.
-    pub found: &'a UidSet,
+    pub found: Numbers<'a>,
     /// If MODSEQ was among the keys; it is not told of nothing.
     pub modseq: Option<u64>,
+}
+
+/// Message numbers or UIDs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Numbers<'a> {
+    /// In ascending order.
+    Set(&'a UidSet),
+    /// In the order of a SORT (RFC 5267 §3.1).
+    Sorted(&'a [u32]),
+}
+
+impl Numbers<'_> {
+    fn first_and_last(self) -> Option<(u32, u32)> {
+        match self {
+            Numbers::Set(set) => Some((set.first()?.get(), set.last()?.get())),
+            Numbers::Sorted(numbers) => Some((*numbers.first()?, *numbers.last()?)),
+        }
+    }
+
+    /// Those at these places, or NIL (RFC 9394 §3.1).
+    fn write_some(self, places: Range<usize>, out: &mut Vec<u8>) {
+        match self {
+            _ if places.is_empty() => out.extend_from_slice(b"NIL"),
+            Numbers::Set(set) => {
+                let some: UidSet = set.iter().skip(places.start).take(places.len()).collect();
+                text(out, format_args!("{some}"));
+            }
+            Numbers::Sorted(numbers) => text(out, format_args!("{}", Numbers::Sorted(&numbers[places]))),
+        }
+    }
+
+    fn len(self) -> u64 {
+        match self {
+            Numbers::Set(set) => set.len(),
+            Numbers::Sorted(numbers) => numbers.len() as u64,
+        }
+    }
+}
+
+impl std::fmt::Display for Numbers<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Numbers::Set(set) => set.fmt(f),
+            Numbers::Sorted(numbers) => {
+                let mut separator = "";
+                // RFC 5267 §3.2: a range ascends, and so stands for what is sorted so.
+                for run in numbers.chunk_by(|a, b| a.checked_add(1) == Some(*b)) {
+                    match run {
+                        [first, _, .., last] => write!(f, "{separator}{first}:{last}")?,
+                        [first, last] => write!(f, "{separator}{first},{last}")?,
+                        _ => write!(f, "{separator}{}", run[0])?,
+                    }
+                    separator = ",";
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 /// One line of LIST.
@@ -67,6 +148,8 @@ pub struct ListEntry<'a> {
     pub attributes: Vec<&'static str>,
     /// RFC 5258 §3.5: a name below it is subscribed, which RECURSIVEMATCH has asked for.
     pub has_subscribed_below: bool,
+    /// What the mailbox was called before, or by which name the client called it (RFC 9051 §6.3.9.7).
+    pub old_name: Option<&'a str>,
 }
 
 /// RFC 6154 §2.
@@ -81,7 +164,8 @@ pub fn special_use(role: SpecialUse) -> &'static str {
 }
 
 impl Untagged<'_> {
-    pub fn write(&self, out: &mut Vec<u8>) {
+    /// `names`: how mailbox names travel.
+    pub fn write(&self, names: Text, out: &mut Vec<u8>) {
         out.extend_from_slice(b"* ");
         match self {
             Untagged::Capability(list) => text(out, format_args!("CAPABILITY {list}")),
@@ -117,8 +201,8 @@ impl Untagged<'_> {
                 }
                 out.push(b')');
             }
-            Untagged::List(entry) => list("LIST", entry, out),
-            Untagged::Lsub(entry) => list("LSUB", entry, out),
+            Untagged::List(entry) => list("LIST", entry, names, out),
+            Untagged::Lsub(entry) => list("LSUB", entry, names, out),
             Untagged::Search { numbers, modseq } => {
                 text(out, format_args!("SEARCH"));
                 numbers.iter().for_each(|n| text(out, format_args!(" {n}")));
@@ -127,11 +211,35 @@ impl Untagged<'_> {
                     text(out, format_args!(" (MODSEQ {modseq})"));
                 }
             }
+            Untagged::Sort { numbers, modseq } => {
+                text(out, format_args!("SORT"));
+                numbers.iter().for_each(|n| text(out, format_args!(" {n}")));
+                if let Some(modseq) = modseq.filter(|_| !numbers.is_empty()) {
+                    text(out, format_args!(" (MODSEQ {modseq})"));
+                }
+            }
+            Untagged::Thread { threads, number } => {
+                text(out, format_args!("THREAD"));
+                if !threads.is_empty() {
+                    out.push(b' ');
+                    threads.write(number, out);
+                }
+            }
             Untagged::Esearch(result) => esearch(result, out),
-            Untagged::Status { name, mailbox: at, items, append_limit } => {
+            Untagged::Status { name, mailbox: at, items, append_limit, deleted_bytes } => {
                 text(out, format_args!("STATUS "));
-                mailbox(name, out);
-                status_items(at, items, *append_limit, out);
+                mailbox(name, names, out);
+                status_items(at, items, *append_limit, *deleted_bytes, out);
+            }
+            // RFC 9208 §5.1: in units of 1024 octets.
+            Untagged::Quota { used_bytes, limit_bytes } => {
+                let (used, limit) = (used_bytes.div_ceil(1024), limit_bytes / 1024);
+                text(out, format_args!("QUOTA \"\" (STORAGE {used} {limit})"));
+            }
+            Untagged::QuotaRoot { name } => {
+                text(out, format_args!("QUOTAROOT "));
+                mailbox(name, names, out);
+                text(out, format_args!(" \"\""));
             }
             Untagged::Namespace => text(out, format_args!("NAMESPACE ((\"\" \"/\")) NIL NIL")),
             Untagged::Id(fields) => {
@@ -149,12 +257,22 @@ fn text(out: &mut Vec<u8>, arguments: std::fmt::Arguments) {
     let _ = out.write_fmt(arguments);
 }
 
-fn list(kind: &str, entry: &ListEntry, out: &mut Vec<u8>) {
+fn list(kind: &str, entry: &ListEntry, names: Text, out: &mut Vec<u8>) {
     text(out, format_args!("{kind} ({}) \"/\" ", entry.attributes.join(" ")));
-    encoded_name(entry.name, out);
-    if entry.has_subscribed_below {
-        text(out, format_args!(" (\"CHILDINFO\" (\"SUBSCRIBED\"))"));
+    encoded_name(entry.name, names, out);
+    if !entry.has_subscribed_below && entry.old_name.is_none() {
+        return;
     }
+    out.extend_from_slice(b" (");
+    if entry.has_subscribed_below {
+        text(out, format_args!("\"CHILDINFO\" (\"SUBSCRIBED\")"));
+    }
+    if let Some(old) = entry.old_name {
+        out.extend_from_slice(if entry.has_subscribed_below { b" \"OLDNAME\" (" } else { b"\"OLDNAME\" (" });
+        encoded_name(old, names, out);
+        out.push(b')');
+    }
+    out.push(b')');
 }
 
 /// RFC 4731 §3.1: where nothing was found there is no MIN, no MAX and no ALL.
@@ -164,7 +282,8 @@ fn esearch(result: &Esearch, out: &mut Vec<u8>) {
     if by == By::Uid {
         text(out, format_args!(" UID"));
     }
-    if let (Some(first), Some(last)) = (found.first(), found.last()) {
+    let ends = found.first_and_last();
+    if let Some((first, last)) = ends {
         if wanted.min {
             text(out, format_args!(" MIN {first}"));
         }
@@ -175,15 +294,27 @@ fn esearch(result: &Esearch, out: &mut Vec<u8>) {
             text(out, format_args!(" ALL {found}"));
         }
     }
+    if let Some(range) = wanted.partial {
+        let sign = if range.from_end { "-" } else { "" };
+        text(out, format_args!(" PARTIAL ({sign}{}:{sign}{} ", range.first, range.last));
+        found.write_some(range.of(found.len() as usize), out);
+        out.push(b')');
+    }
     if wanted.count {
         text(out, format_args!(" COUNT {}", found.len()));
     }
-    if let Some(modseq) = modseq.filter(|_| !found.is_empty()) {
+    if let Some(modseq) = modseq.filter(|_| ends.is_some()) {
         text(out, format_args!(" MODSEQ {modseq}"));
     }
 }
 
-fn status_items(at: &Mailbox, items: &[StatusItem], append_limit: u64, out: &mut Vec<u8>) {
+fn status_items(
+    at: &Mailbox,
+    items: &[StatusItem],
+    append_limit: u64,
+    deleted_bytes: u64,
+    out: &mut Vec<u8>,
+) {
     let words: Vec<String> = items
         .iter()
         .map(|item| match item {
@@ -193,6 +324,8 @@ fn status_items(at: &Mailbox, items: &[StatusItem], append_limit: u64, out: &mut
             StatusItem::UidNext => format!("UIDNEXT {}", at.uidnext.unwrap_or(Uid::MAX)),
             StatusItem::UidValidity => format!("UIDVALIDITY {}", at.uidvalidity),
             StatusItem::Unseen => format!("UNSEEN {}", at.unseen),
+            StatusItem::Deleted => format!("DELETED {}", at.deleted),
+            StatusItem::DeletedStorage => format!("DELETED-STORAGE {deleted_bytes}"),
             StatusItem::HighestModSeq => format!("HIGHESTMODSEQ {}", at.modseq),
             StatusItem::Size => format!("SIZE {}", at.bytes),
             StatusItem::MailboxId => format!("MAILBOXID ({})", mailbox_id(at.id)),

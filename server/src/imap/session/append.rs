@@ -3,6 +3,7 @@
 use super::{Fail, Outcome, Session, named};
 use crate::imap::encode::{Code, Status};
 use crate::imap::types::{AppendHeader, MailboxArg};
+use crate::imap::wire::Wire;
 use gadwall_storage::body::Ingest;
 use gadwall_storage::{MailboxRef, NewMessage, StoreError, Subject};
 
@@ -12,6 +13,7 @@ const MESSAGES: usize = 100;
 /// An APPEND while its messages come in.
 pub struct Appending {
     at: MailboxRef,
+    mailbox: MailboxArg,
     header: AppendHeader,
     ingest: Option<Ingest>,
     failed: Option<StoreError>,
@@ -44,7 +46,8 @@ impl Session {
             let full = StoreError::OverQuota { used_bytes: owner.used_bytes, limit_bytes: owner.quota_bytes };
             return Err(full.into());
         }
-        Ok(Appending { at, header, ingest, failed: None, messages: Vec::new() })
+        let mailbox = header.mailbox.clone();
+        Ok(Appending { at, mailbox, header, ingest, failed: None, messages: Vec::new() })
     }
 
     async fn append_target(&self, mailbox: &MailboxArg) -> Result<MailboxRef, Fail> {
@@ -59,7 +62,7 @@ impl Session {
     }
 
     /// All messages are there.
-    pub async fn append_done(&mut self, appending: Appending) -> Outcome {
+    pub async fn append_done(&mut self, appending: Appending, wire: &mut Wire) -> Outcome {
         if let Some(e) = appending.failed {
             return Err(e.into());
         }
@@ -71,6 +74,7 @@ impl Session {
             }
             other => other?,
         };
+        self.tell_name(named(&appending.mailbox)?, appending.mailbox.supplied(), None, wire);
         let uids = appended.uids.iter().copied().collect();
         Ok(Status::ok("Appended").code(Code::AppendUid(appended.uidvalidity, uids)))
     }

@@ -3,7 +3,7 @@
 use super::ahead::Ahead;
 use super::copy::resolved;
 use super::section::{self, Place};
-use super::{Fail, Outcome, Session};
+use super::{Fail, Outcome, Session, binary};
 use crate::imap::encode::{
     Code, Extensions, Status, body_structure, date_time, email_id, envelope, flags, string,
 };
@@ -22,7 +22,7 @@ const PAGE: usize = 100;
 /// How much of a header HEADER.FIELDS looks at.
 const HEADER_LIMIT: u64 = 4 << 20;
 /// How much of a body is read at a time.
-const PIECE: usize = 64 << 10;
+pub(super) const PIECE: usize = 64 << 10;
 
 /// What a FETCH needs to know of its items.
 struct Plan {
@@ -53,6 +53,8 @@ enum Answered {
     Told,
     /// Expunged in the meantime: nothing was said of it.
     Gone,
+    /// A part is in an encoding that nobody knows (RFC 3516 §4.3): nothing was said of the message.
+    Undecodable,
 }
 
 impl Plan {
@@ -62,7 +64,13 @@ impl Plan {
             items.insert(0, FetchItem::Uid);
         }
         let sees = items.iter().any(|item| {
-            matches!(item, FetchItem::Section { peek: false, .. } | FetchItem::Rfc822 | FetchItem::Rfc822Text)
+            matches!(
+                item,
+                FetchItem::Section { peek: false, .. }
+                    | FetchItem::Binary { peek: false, .. }
+                    | FetchItem::Rfc822
+                    | FetchItem::Rfc822Text
+            )
         });
         // RFC 7162 §3.1: flags that change come with their modseq; §3.1.4.1: so does what CHANGEDSINCE lets through.
         let changes = condstore == Condstore::On && sees && items.contains(&FetchItem::Flags);
@@ -99,7 +107,12 @@ impl Session {
     ) -> Outcome {
         let selected = self.selected()?;
         let (at, mode) = (selected.at, selected.mode);
-        let wanted = resolved(selected, set, by)?;
+        let mut wanted = resolved(selected, set, by)?;
+        if let Some(range) = modifiers.partial {
+            // RFC 9394 §3.4: before CHANGEDSINCE.
+            let places = range.of(wanted.len() as usize);
+            wanted = wanted.iter().skip(places.start).take(places.len()).collect();
+        }
         if modifiers.vanished {
             self.vanished_earlier(at, set, modifiers.changed_since.unwrap_or_default(), wire).await?;
         }
@@ -110,7 +123,7 @@ impl Session {
         let condstore = if self.condstore { Condstore::On } else { Condstore::Off };
         let plan = Plan::new(items, by, modifiers, condstore);
         let mut left = wanted.clone();
-        let mut missing = UidSet::new();
+        let (mut missing, mut undecodable) = (UidSet::new(), false);
         while let Some(first) = left.first() {
             let page: UidSet = left.iter().take(PAGE).collect();
             left = left.difference(&page);
@@ -122,12 +135,17 @@ impl Session {
             }
             let mut ahead = Ahead::over(at, &found.messages);
             for message in &found.messages {
-                if self.answer_fetch(message, &plan, &mut ahead, wire).await? == Answered::Gone {
-                    missing.extend([message.uid]);
+                match self.answer_fetch(message, &plan, &mut ahead, wire).await? {
+                    Answered::Told => {}
+                    Answered::Gone => missing.extend([message.uid]),
+                    Answered::Undecodable => undecodable = true,
                 }
             }
         }
-        Ok(if missing.is_empty() {
+        Ok(if undecodable {
+            Status::no("A part is in a transfer encoding that is not known: fetch it as BODY")
+                .code(Code::UnknownCte)
+        } else if missing.is_empty() {
             Status::ok("Fetched")
         } else {
             // RFC 2180 §4.1.2: what is gone is left out, and EXPUNGE will follow.
@@ -175,6 +193,11 @@ impl Session {
         let Some(selected) = &mut self.selected else { return Ok(Answered::Gone) };
         let Some(number) = selected.view.number(message.uid) else { return Ok(Answered::Gone) };
         let recent = selected.view.recent(message.uid);
+        if let Some(structure) = &message.structure
+            && !plan.items.iter().all(|item| binary::is_decodable(item, structure))
+        {
+            return Ok(Answered::Undecodable);
+        }
         let mut body = Body { ahead, uid: message.uid, reader: None };
         let start = wire.out().len();
         wire.out().extend_from_slice(format!("* {number} FETCH (").as_bytes());
@@ -241,6 +264,10 @@ impl Session {
                 string(structure.preview.as_bytes(), wire.out());
                 return Ok(());
             }
+            FetchItem::Binary { path, partial, .. } => {
+                return self.binary(path, *partial, structure, body, wire).await;
+            }
+            FetchItem::BinarySize { path } => return self.binary_size(path, structure, body, wire).await,
             FetchItem::Rfc822 => (Some("RFC822"), whole(SectionText::All), None),
             FetchItem::Rfc822Header => (Some("RFC822.HEADER"), whole(SectionText::Header), None),
             FetchItem::Rfc822Text => (Some("RFC822.TEXT"), whole(SectionText::Text), None),
@@ -269,7 +296,8 @@ impl Session {
         wire.out().push(b' ');
         match content {
             None => wire.out().extend_from_slice(b"NIL"),
-            Some(Source::Memory(bytes)) => {
+            Some(Source::Memory(mut bytes)) => {
+                without_nuls(&mut bytes);
                 wire.out().extend_from_slice(format!("{{{}}}\r\n", bytes.len()).as_bytes());
                 wire.out().extend_from_slice(&bytes);
             }
@@ -289,7 +317,9 @@ impl Session {
                 return Err(std::io::Error::other("a body ends before its size").into());
             }
             at += piece.len() as u64;
+            let from = wire.out().len();
             wire.out().extend_from_slice(&piece);
+            without_nuls(&mut wire.out()[from..]);
             wire.relieve().await?;
         }
         Ok(())
@@ -297,19 +327,29 @@ impl Session {
 }
 
 /// A message's bytes, opened when they are needed.
-struct Body<'a, 'b> {
+pub(super) struct Body<'a, 'b> {
     ahead: &'a mut Ahead<'b>,
     uid: Uid,
     reader: Option<Box<dyn BodyReader>>,
 }
 
 impl Body<'_, '_> {
-    async fn open(&mut self, session: &Session) -> Result<&mut dyn BodyReader, Fail> {
+    pub async fn open(&mut self, session: &Session) -> Result<&mut dyn BodyReader, Fail> {
         let reader = match self.reader.take() {
             Some(reader) => reader,
             None => self.ahead.open(&*session.services.store, self.uid).await?,
         };
         Ok(&mut **self.reader.insert(reader))
+    }
+}
+
+/// RFC 3501 §9: a literal holds no NUL, which a message may. Its size stays what was announced; who wants the octet itself asks
+/// for BINARY.
+fn without_nuls(bytes: &mut [u8]) {
+    let mut from = 0;
+    while let Some(at) = memchr::memchr(0, &bytes[from..]) {
+        bytes[from + at] = 0x80;
+        from += at + 1;
     }
 }
 

@@ -1,10 +1,10 @@
 //! LIST (RFC 3501 §6.3.8, RFC 5258) and LSUB.
 
 use super::matcher::Matcher;
-use super::{Outcome, Session};
+use super::{Fail, Outcome, Session};
 use crate::imap::encode::{ListEntry, Status, Untagged, special_use};
 use crate::imap::mutf7;
-use crate::imap::types::{ListCommand, ListPattern, ListReturn, ListSelect};
+use crate::imap::types::{ListCommand, ListPattern, ListReturn, ListSelect, Text};
 use crate::imap::wire::Wire;
 use gadwall_storage::{Mailbox, MailboxName};
 use std::borrow::Cow;
@@ -25,7 +25,7 @@ impl Session {
             false => Vec::new(),
         };
         let mailboxes = self.services.store.mailboxes(account).await?;
-        let matchers = matchers(&command.reference, &command.patterns);
+        let matchers = matchers(&command.reference, &command.patterns, wire.decoder.text());
         let matches = |name: &MailboxName| matchers.iter().any(|m| m.matches(name.as_str()));
         let names = Names::new(command, &mailboxes, &subscriptions);
         let tells_subscribed = command.returns.contains(&ListReturn::Subscribed);
@@ -64,18 +64,40 @@ impl Session {
             // RFC 5819 §2: no STATUS of what can't be selected.
             if let (Some(items), Some(mailbox)) = (status, mailbox) {
                 let append_limit = self.services.limits.message_bytes;
-                wire.untagged(&Untagged::Status { name, mailbox, items, append_limit });
+                // Gone in between: what an expunge would free is nothing.
+                let deleted_bytes = match self.deleted_bytes(mailbox, items).await {
+                    Err(Fail::Status(_)) => 0,
+                    told => told?,
+                };
+                wire.untagged(&Untagged::Status { name, mailbox, items, append_limit, deleted_bytes });
             }
             wire.relieve().await?;
         }
         Ok(Status::ok("Listed"))
     }
 
+    /// RFC 9051 §6.3.2: SELECT tells its mailbox's name, and by which one the client called it.
+    pub(super) async fn tell_selected(
+        &mut self,
+        mailbox: &Mailbox,
+        supplied: Option<&str>,
+        wire: &mut Wire,
+    ) -> Result<(), Fail> {
+        let account = self.authenticated()?;
+        let all = self.services.store.mailboxes(account).await?;
+        let mut attributes = vec![children(&mailbox.name, &all)];
+        attributes.extend(mailbox.special_use.map(special_use));
+        attributes.extend(mailbox.subscribed.then_some("\\Subscribed"));
+        let entry = ListEntry { old_name: supplied, ..entry(mailbox.name.as_str(), attributes) };
+        wire.untagged(&Untagged::List(&entry));
+        Ok(())
+    }
+
     /// RFC 3501 §6.3.9.
     pub(super) async fn lsub(&mut self, reference: &[u8], pattern: &ListPattern, wire: &mut Wire) -> Outcome {
         let account = self.authenticated()?;
         let subscribed = self.services.store.subscriptions(account).await?;
-        let matchers = matchers(reference, std::slice::from_ref(pattern));
+        let matchers = matchers(reference, std::slice::from_ref(pattern), wire.decoder.text());
         let matches = |name: &MailboxName| matchers.iter().any(|m| m.matches(name.as_str()));
         // §6.3.9: with `%`, the parent of a subscribed name is listed as \Noselect when it isn't subscribed itself.
         let parents: BTreeSet<MailboxName> = subscribed
@@ -141,11 +163,11 @@ impl<'a> Names<'a> {
 }
 
 fn entry<'a>(name: &'a str, attributes: Vec<&'static str>) -> ListEntry<'a> {
-    ListEntry { name, attributes, has_subscribed_below: false }
+    ListEntry { name, attributes, has_subscribed_below: false, old_name: None }
 }
 
-fn matchers(reference: &[u8], patterns: &[ListPattern]) -> Vec<Matcher> {
-    let reference = mutf7::decode(reference).unwrap_or_else(|_| "\0".into());
+fn matchers(reference: &[u8], patterns: &[ListPattern], names: Text) -> Vec<Matcher> {
+    let reference = mutf7::from_wire(reference, names).unwrap_or_else(|_| "\0".into());
     patterns.iter().map(|pattern| Matcher::new(&reference, &pattern.0)).collect()
 }
 

@@ -3,17 +3,21 @@
 mod ahead;
 mod append;
 mod auth;
+mod binary;
 mod copy;
+mod enable;
 mod expunge;
 mod fail;
 mod fetch;
 mod list;
 mod mailboxes;
 mod matcher;
+mod quota;
 mod resync;
 mod search;
 mod section;
 mod select;
+mod sort;
 mod store;
 mod sync;
 
@@ -47,6 +51,9 @@ pub struct Session {
     condstore: bool,
     /// RFC 7162 §3.2.3: it wants to be told of expunges by UID.
     qresync: bool,
+    /// RFC 9051 is spoken.
+    rev2: bool,
+    compressed: bool,
 }
 
 /// The selected mailbox.
@@ -78,6 +85,8 @@ impl Session {
             proven: None,
             condstore: false,
             qresync: false,
+            rev2: false,
+            compressed: false,
         }
     }
 
@@ -99,14 +108,51 @@ impl Session {
         self.private = Private::Yes;
     }
 
+    /// RFC 4978 §3: whether COMPRESS may be had now.
+    pub fn can_compress(&self) -> Result<(), Status> {
+        if self.account.is_none() {
+            return Err(Status::bad("Log in first"));
+        }
+        match self.compressed {
+            true => Err(Status::no("Compression is on already").code(Code::CompressionActive)),
+            false => Ok(()),
+        }
+    }
+
+    /// From now on the stream is compressed.
+    pub fn compressed(&mut self) {
+        self.compressed = true;
+    }
+
+    /// RFC 8437 §3: all is as it was before login, but for TLS.
+    pub fn unauthenticate(&mut self) -> Result<(), Status> {
+        match self.account {
+            None => Err(Status::bad("Nobody is logged in")),
+            // Where its end lies in what a client sends compressed nobody can tell (RFC 8437 §4.1), so it is not offered then.
+            Some(_) if self.compressed => {
+                Err(Status::bad("UNAUTHENTICATE is not offered once COMPRESS is active"))
+            }
+            Some(_) => {
+                let peer = Peer { address: self.peer, private: self.private, tls: self.tls.take() };
+                *self = Session::new(self.services.clone(), peer);
+                Ok(())
+            }
+        }
+    }
+
     /// What is offered now: before login only what is needed to log in.
     fn capabilities(&self) -> String {
-        let mut list = vec!["IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE"];
+        let mut list = vec!["IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE"];
         if self.account.is_some() {
             list.extend(["IDLE", "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN", "SPECIAL-USE"]);
             list.extend(["CREATE-SPECIAL-USE", "CONDSTORE", "MULTIAPPEND", "WITHIN", "ESEARCH"]);
             list.extend(["SEARCHRES", "LIST-EXTENDED", "LIST-STATUS", "QRESYNC"]);
-            list.extend(["STATUS=SIZE", "OBJECTID", "SAVEDATE", "PREVIEW"]);
+            list.extend(["SORT", "SORT=DISPLAY", "ESORT", "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES"]);
+            list.extend(["I18NLEVEL=1", "PARTIAL", "QUOTA", "QUOTA=RES-STORAGE"]);
+            if !self.compressed {
+                list.extend(["COMPRESS=DEFLATE", "UNAUTHENTICATE"]);
+            }
+            list.extend(["STATUS=SIZE", "BINARY", "OBJECTID", "SAVEDATE", "PREVIEW"]);
             // RFC 7889 §2: every mailbox takes messages of this size.
             return format!("{} APPENDLIMIT={}", list.join(" "), self.services.limits.message_bytes);
         }
@@ -122,7 +168,7 @@ impl Session {
     }
 
     /// Executes a command and answers it, untagged data of other sessions' changes included. AUTHENTICATE, IDLE,
-    /// STARTTLS and LOGOUT are the driver's, since they change how the stream is read.
+    /// STARTTLS, COMPRESS, UNAUTHENTICATE and LOGOUT are the driver's, since they change how the stream is read.
     pub async fn execute(
         &mut self,
         Tagged { tag, command }: Tagged,
@@ -165,9 +211,9 @@ impl Session {
             Command::Login { user, password } => self.login(&user, &password).await,
             Command::Enable(names) => self.enable(&names, wire),
             Command::Select { mailbox, params, mode } => self.select(&mailbox, &params, mode, wire).await,
-            Command::Create { mailbox, special_use } => self.create(&mailbox, &special_use).await,
-            Command::Delete { mailbox } => self.delete(&mailbox).await,
-            Command::Rename { from, to } => self.rename(&from, &to).await,
+            Command::Create { mailbox, special_use } => self.create(&mailbox, &special_use, wire).await,
+            Command::Delete { mailbox } => self.delete(&mailbox, wire).await,
+            Command::Rename { from, to } => self.rename(&from, &to, wire).await,
             Command::Subscribe { mailbox } => self.subscribe(&mailbox).await,
             Command::Unsubscribe { mailbox } => self.unsubscribe(&mailbox).await,
             Command::List(list) => self.list(&list, wire).await,
@@ -178,6 +224,8 @@ impl Session {
                 Ok(Status::ok("One namespace"))
             }
             Command::Status { mailbox, items } => self.status(&mailbox, &items, wire).await,
+            Command::GetQuota { root } => self.get_quota(&root, wire).await,
+            Command::GetQuotaRoot { mailbox } => self.get_quota_root(&mailbox, wire).await,
             Command::Close => self.close().await,
             Command::Unselect => {
                 self.selected()?;
@@ -186,6 +234,8 @@ impl Session {
             }
             Command::Expunge { uids } => self.expunge(uids.as_ref()).await,
             Command::Search(search) => self.search(tag, &search, wire).await,
+            Command::Sort(sort) => self.sort(tag, sort, wire).await,
+            Command::Thread(thread) => self.thread(thread, wire).await,
             Command::Fetch { by, set, items, modifiers } => {
                 self.fetch(by, &set, items, &modifiers, wire).await
             }
@@ -198,34 +248,9 @@ impl Session {
             | Command::Logout
             | Command::Authenticate { .. }
             | Command::Idle
+            | Command::Compress
+            | Command::Unauthenticate
             | Command::AppendDone => Err(Status::bad("Not now").into()),
-        }
-    }
-
-    /// RFC 5161 §3.1.
-    fn enable(&mut self, names: &[String], wire: &mut Wire) -> Outcome {
-        self.authenticated()?;
-        let has = |extension: &str| names.iter().any(|name| name == extension);
-        let (condstore, qresync) = (has("CONDSTORE"), has("QRESYNC"));
-        let mut enabled = Vec::new();
-        enabled.extend(condstore.then_some("CONDSTORE"));
-        enabled.extend(qresync.then_some("QRESYNC"));
-        wire.untagged(&Untagged::Enabled(&enabled));
-        self.qresync |= qresync;
-        if condstore || qresync {
-            self.knows_modseqs(wire);
-        }
-        Ok(Status::ok("Enabled"))
-    }
-
-    /// RFC 7162 §3.1: from here on modseqs are told. A client that shows so late that it knows them is told where the mailbox
-    /// stands.
-    fn knows_modseqs(&mut self, wire: &mut Wire) {
-        if std::mem::replace(&mut self.condstore, true) {
-            return;
-        }
-        if let Some(modseq) = self.selected.as_ref().and_then(|selected| selected.view.told_through()) {
-            wire.status(None, &Status::ok("Highest").code(Code::HighestModSeq(modseq)));
         }
     }
 
@@ -267,7 +292,7 @@ impl Session {
 /// A name that a mailbox can have.
 fn named(mailbox: &MailboxArg) -> Result<&MailboxName, Fail> {
     match mailbox {
-        MailboxArg::Name(name) => Ok(name),
+        MailboxArg::Name(name) | MailboxArg::Denormalised { name, .. } => Ok(name),
         MailboxArg::Invalid { reason, .. } => {
             Err(Status::no(format!("Not a mailbox name: {reason}")).code(Code::Cannot).into())
         }
@@ -277,10 +302,16 @@ fn named(mailbox: &MailboxArg) -> Result<&MailboxName, Fail> {
 /// RFC 3501 §7.4.1: none while FETCH, STORE or SEARCH is answered; their UID forms don't count, unless a UID SEARCH names
 /// numbers (RFC 7162 §3.2.10.2).
 pub fn expunges_during(command: &Command) -> Expunges {
-    use super::types::By;
+    use super::types::{By, SearchCommand, SortCommand, ThreadCommand};
     match command {
         Command::Fetch { by: By::Sequence, .. } | Command::Store { by: By::Sequence, .. } => Expunges::Held,
-        Command::Search(search) if search.by == By::Sequence || search.key.has_numbers() => Expunges::Held,
+        Command::Search(SearchCommand { by, key, .. })
+        | Command::Sort(SortCommand { by, key, .. })
+        | Command::Thread(ThreadCommand { by, key, .. })
+            if *by == By::Sequence || key.has_numbers() =>
+        {
+            Expunges::Held
+        }
         _ => Expunges::Allowed,
     }
 }

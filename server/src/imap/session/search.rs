@@ -1,11 +1,13 @@
 //! SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 5182).
 
-use super::{Outcome, Session};
-use crate::imap::encode::{Code, Esearch, Status, Untagged};
+use super::sort::bad_charset;
+use super::{Fail, Outcome, Session};
+use crate::Services;
+use crate::imap::encode::{Esearch, Numbers, Status, Untagged};
 use crate::imap::search::{Context, Needs, Prepared};
 use crate::imap::types::{By, SearchCommand, SearchReturns, Tag};
 use crate::imap::wire::Wire;
-use gadwall_storage::{MessageQuery, ModSeq, Uid, UidSet};
+use gadwall_storage::{MailboxRef, Message, MessageQuery, ModSeq, Uid, UidSet};
 use std::borrow::Cow;
 
 /// Messages looked at between two looks at the rest of the world.
@@ -14,45 +16,32 @@ const PAGE: usize = 200;
 impl Session {
     pub(super) async fn search(&mut self, tag: &Tag, command: &SearchCommand, wire: &mut Wire) -> Outcome {
         let services = self.services.clone();
+        let rev2 = self.rev2;
         let selected = self.selected()?;
         let at = selected.at;
         let now = services.env.clock.now();
         let context = Context { view: &selected.view, now };
         let prepared = Prepared::new(&command.key, command.charset.as_deref(), &context);
-        let wanted = command.returns.unwrap_or_default();
+        // RFC 9051 §6.4.4: there is no SEARCH response.
+        let returns = command.returns.or(rev2.then_some(SearchReturns::ALL));
+        let wanted = returns.unwrap_or_default();
         if wanted.save {
             // RFC 5182 §2.1: so it stays if this comes to a NO.
             selected.view.save(UidSet::new());
         }
         let key = match prepared {
             Ok(key) => key,
-            Err(charset) => {
-                let status = Status::no(format!("The charset {charset} is not known"));
-                return Err(status.code(Code::BadCharset).into());
-            }
+            Err(charset) => return Err(bad_charset(charset)),
         };
         let context = Context { view: &selected.view, now };
         let mut found = Found::default();
-        let mut left = key.candidates(&selected.view.uids());
-        while !left.is_empty() {
-            let page: UidSet = left.iter().take(PAGE).collect();
-            left = left.difference(&page);
-            let mut query = MessageQuery::of(page);
-            if key.needs() >= Needs::Details {
-                query = query.with_details();
-            }
-            for message in services.store.messages(at, query).await? {
-                if selected.view.number(message.uid).is_some()
-                    && key.matches(&message, &*services.store, at, &context).await?
-                {
-                    found.add(message.uid, message.modseq);
-                }
-            }
-            // The first that matches is enough where nothing else is wanted.
-            if !wanted.is_whole() && !wanted.max && !found.uids.is_empty() {
-                break;
-            }
-        }
+        // The first that matches is enough where nothing else is wanted.
+        let until = if wanted.is_first() { Until::First } else { Until::Last };
+        scan_until(until, &services, at, &key, &context, false, |message| {
+            found.add(message.uid, message.modseq);
+            Ok(())
+        })
+        .await?;
         let numbers = match command.by {
             By::Uid => Cow::Borrowed(&found.uids),
             By::Sequence => {
@@ -64,12 +53,13 @@ impl Session {
             selected.view.save(found.saved(wanted));
         }
         let modseq = key.names_modseq().then(|| found.modseq(wanted));
-        match command.returns {
+        match returns {
             None => wire.untagged(&Untagged::Search { numbers: &numbers, modseq }),
             // RFC 5182 §2.4: where nothing is to be told, there is no response.
-            Some(SearchReturns { min: false, max: false, all: false, count: false, save: _ }) => {}
+            Some(wanted) if wanted.tells_nothing() => {}
             Some(wanted) => {
-                let result = Esearch { tag, by: command.by, wanted, found: &numbers, modseq };
+                let found = Numbers::Set(&numbers);
+                let result = Esearch { tag, by: command.by, wanted, found, modseq };
                 wire.untagged(&Untagged::Esearch(&result));
             }
         }
@@ -80,9 +70,59 @@ impl Session {
     }
 }
 
+/// How far a mailbox is looked through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// About as far as the first message that matches.
+    First,
+    Last,
+}
+
+/// Hands on every message that matches, in ascending order; `details`: with what was extracted at delivery.
+pub(super) async fn scan(
+    services: &Services,
+    at: MailboxRef,
+    key: &Prepared,
+    context: &Context<'_>,
+    details: bool,
+    take: impl FnMut(&Message) -> Result<(), Fail>,
+) -> Result<(), Fail> {
+    scan_until(Until::Last, services, at, key, context, details, take).await
+}
+
+async fn scan_until(
+    until: Until,
+    services: &Services,
+    at: MailboxRef,
+    key: &Prepared,
+    context: &Context<'_>,
+    details: bool,
+    mut take: impl FnMut(&Message) -> Result<(), Fail>,
+) -> Result<(), Fail> {
+    let mut left = key.candidates(&context.view.uids());
+    let mut has_found = false;
+    while !left.is_empty() && !(has_found && until == Until::First) {
+        let page: UidSet = left.iter().take(PAGE).collect();
+        left = left.difference(&page);
+        let mut query = MessageQuery::of(page);
+        if details || key.needs() >= Needs::Details {
+            query = query.with_details();
+        }
+        for message in services.store.messages(at, query).await? {
+            if context.view.number(message.uid).is_some()
+                && key.matches(&message, &*services.store, at, context).await?
+            {
+                has_found = true;
+                take(&message)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// What was found, in ascending order.
 #[derive(Debug, Default)]
-struct Found {
+pub(super) struct Found {
     uids: UidSet,
     /// Mod-sequences of the first, of the last and of the one that changed last.
     first: u64,
@@ -91,7 +131,11 @@ struct Found {
 }
 
 impl Found {
-    fn add(&mut self, uid: Uid, modseq: ModSeq) {
+    pub fn uids(&self) -> &UidSet {
+        &self.uids
+    }
+
+    pub fn add(&mut self, uid: Uid, modseq: ModSeq) {
         if self.uids.is_empty() {
             self.first = modseq.get();
         }
@@ -101,7 +145,10 @@ impl Found {
     }
 
     /// RFC 4731 §3.2: of the messages that are told of, unless the result as a whole is.
-    fn modseq(&self, wanted: SearchReturns) -> u64 {
+    pub fn modseq(&self, wanted: SearchReturns) -> u64 {
+        if wanted.partial.is_some() {
+            return self.highest;
+        }
         let min = if wanted.min { self.first } else { 0 };
         let max = if wanted.max { self.last } else { 0 };
         if wanted.is_whole() { self.highest } else { min.max(max) }
@@ -114,6 +161,9 @@ impl Found {
         }
         let min = self.uids.first().filter(|_| wanted.min);
         let max = self.uids.last().filter(|_| wanted.max);
-        min.into_iter().chain(max).collect()
+        // RFC 9394 §3.2.
+        let places = wanted.partial.map_or(0..0, |range| range.of(self.uids.len() as usize));
+        let some = self.uids.iter().skip(places.start).take(places.len());
+        some.chain(min).chain(max).collect()
     }
 }

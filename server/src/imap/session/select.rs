@@ -35,8 +35,8 @@ impl Session {
         let found = self.services.store.mailbox_by_name(account, named(mailbox)?).await?;
         let at = MailboxRef { account, mailbox: found.id };
         let claimed = match mode {
-            SelectMode::ReadWrite => self.services.store.claim_recent(at).await?,
-            SelectMode::ReadOnly => UidSet::new(),
+            SelectMode::ReadWrite if !self.rev2 => self.services.store.claim_recent(at).await?,
+            _ => UidSet::new(),
         };
         let (mut now, mut uids) = self.services.store.uids(at).await?;
         // RFC 7162 §3.2.5: with another UIDVALIDITY what the client knows is of another mailbox.
@@ -45,17 +45,26 @@ impl Session {
             Some(known) => Some(self.missed(at, &mut now, &mut uids, known).await?),
             None => None,
         };
-        let recent = match mode {
+        let recent: UidSet = match mode {
             SelectMode::ReadWrite => claimed.intersection(&uids),
             // Those that nobody has been told of stay so: shown, not claimed.
             SelectMode::ReadOnly => uids.iter().rev().take(now.recent as usize).collect(),
         };
-        let view = View::new(&uids, now.modseq, recent.clone());
-        let unseen = self.first_unseen(at, &now, &uids).await?.and_then(|uid| view.number(uid));
+        // RFC 9051 Appendix E: without `\Recent`, and without a first unseen message.
+        let (recent, unseen) = match self.rev2 {
+            true => (None, None),
+            false => (Some(recent), self.first_unseen(at, &now, &uids).await?),
+        };
+        let told = recent.as_ref().map(|recent| recent.len() as u32);
+        let view = View::new(&uids, now.modseq, recent);
+        let unseen = unseen.and_then(|uid| view.number(uid));
         if let (Some(missed), Some(known)) = (&mut missed, known) {
             missed.spare(known, &view);
         }
-        describe(&now, &view, recent.len() as u32, unseen, mode, wire);
+        describe(&now, &view, told, unseen, mode, wire);
+        if self.rev2 {
+            self.tell_selected(&now, mailbox.supplied(), wire).await?;
+        }
         self.selected = Some(Selected { at, view, mode, keywords: now.keywords });
         if let Some(missed) = missed {
             self.tell_missed(&missed, wire).await?;
@@ -120,7 +129,8 @@ impl Session {
             self.knows_modseqs(wire);
         }
         let append_limit = self.services.limits.message_bytes;
-        wire.untagged(&Untagged::Status { name, mailbox: &found, items, append_limit });
+        let deleted_bytes = self.deleted_bytes(&found, items).await?;
+        wire.untagged(&Untagged::Status { name, mailbox: &found, items, append_limit, deleted_bytes });
         Ok(Status::ok("Status told"))
     }
 }
@@ -133,10 +143,19 @@ pub(super) fn describe_flags(keywords: &BTreeSet<Keyword>, mode: SelectMode, wir
     wire.status(None, &Status::ok("Flags that are kept").code(Code::PermanentFlags(keywords, keep)));
 }
 
-fn describe(now: &Mailbox, view: &View, recent: u32, unseen: Option<u32>, mode: SelectMode, wire: &mut Wire) {
+fn describe(
+    now: &Mailbox,
+    view: &View,
+    recent: Option<u32>,
+    unseen: Option<u32>,
+    mode: SelectMode,
+    wire: &mut Wire,
+) {
     describe_flags(&now.keywords, mode, wire);
     wire.untagged(&Untagged::Exists(view.exists()));
-    wire.untagged(&Untagged::Recent(recent));
+    if let Some(recent) = recent {
+        wire.untagged(&Untagged::Recent(recent));
+    }
     if let Some(number) = unseen {
         wire.status(None, &Status::ok("First unseen").code(Code::Unseen(number)));
     }

@@ -55,7 +55,7 @@ impl Session {
 
     /// Tells the client of one message, unless it asked for silence; RFC 7162 §3.1.3: MODSEQ is told even then.
     fn answer(&mut self, message: &FlagsNow, by: By, silent: bool, knows: Knows, wire: &mut Wire) {
-        let condstore = self.condstore;
+        let (names_uids, condstore) = (self.names_uids(), self.condstore);
         let Some(selected) = &mut self.selected else { return };
         let Some(number) = selected.view.number(message.uid) else { return };
         if knows == Knows::All {
@@ -66,7 +66,7 @@ impl Session {
         }
         wire.untagged(&Untagged::FetchFlags {
             number,
-            uid: (by == By::Uid || condstore).then_some(message.uid),
+            uid: (by == By::Uid || names_uids).then_some(message.uid),
             flags: (!silent).then_some(&message.flags),
             recent: selected.view.recent(message.uid),
             modseq: condstore.then_some(message.modseq),

@@ -34,7 +34,7 @@ impl Session {
         let last = selected.view.last_uid();
         let has_new = delta.changed.iter().any(|m| last.is_none_or(|last| m.uid > last));
         let mut claimed = UidSet::new();
-        if has_new && selected.mode == SelectMode::ReadWrite {
+        if has_new && selected.mode == SelectMode::ReadWrite && selected.view.has_recent() {
             claimed = self.services.store.claim_recent(at).await.unwrap_or_default();
         }
         self.learn(delta.changed.iter().map(|m| &m.flags), wire);
@@ -49,9 +49,9 @@ impl Session {
         if !vanished.is_empty() {
             wire.untagged(&Untagged::Vanished { uids: &vanished, earlier: false });
         }
-        let condstore = self.condstore;
+        let (names_uids, condstore) = (self.names_uids(), self.condstore);
         for update in updates.iter().filter(|update| !self.qresync || update.expunged().is_none()) {
-            tell(update, condstore, wire);
+            tell(update, names_uids, condstore, wire);
             wire.relieve().await?;
         }
         if had_gone || has_gone {
@@ -106,14 +106,14 @@ fn tolerate(error: &StoreError) -> Result<(), Fail> {
     Ok(())
 }
 
-fn tell(update: &Update, condstore: bool, wire: &mut Wire) {
+fn tell(update: &Update, names_uids: bool, condstore: bool, wire: &mut Wire) {
     match update {
         Update::Expunge { number, .. } => wire.untagged(&Untagged::Expunge(*number)),
         Update::Exists(n) => wire.untagged(&Untagged::Exists(*n)),
         Update::Recent(n) => wire.untagged(&Untagged::Recent(*n)),
         Update::Flags { number, uid, flags, recent, modseq } => wire.untagged(&Untagged::FetchFlags {
             number: *number,
-            uid: condstore.then_some(*uid),
+            uid: names_uids.then_some(*uid),
             flags: Some(flags),
             recent: if *recent == Recent::Yes { Recent::Yes } else { Recent::No },
             modseq: condstore.then_some(*modseq),

@@ -1,7 +1,9 @@
 //! Commands (RFC 3501 §6 and the extensions' own).
 
-use super::{FetchItem, ListPattern, SearchKey, SequenceSet, StatusItem};
+use super::{FetchItem, ListPattern, SearchKey, SequenceSet, SortCommand, StatusItem, ThreadCommand};
 use gadwall_storage::{FlagChange, Flags, MailboxName, SpecialUse, Timestamp};
+use std::num::NonZeroU32;
+use std::ops::Range;
 
 /// A tag: what the client names its command with. Only tag characters, at most 64 (a longer one is BAD).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,16 +37,54 @@ pub enum By {
     Uid,
 }
 
+/// How mailbox names travel on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Text {
+    /// In modified UTF-7 (RFC 3501 §5.1.3).
+    #[default]
+    Ascii,
+    /// As they are (RFC 9051 §5.1), once IMAP4rev2 is enabled.
+    Utf8,
+}
+
 /// A mailbox as a client names it. What can't be a mailbox is still well-formed input (`SELECT ""`), so it
 /// gets `NO`, not `BAD`: hence the raw form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MailboxArg {
     Name(MailboxName),
+    /// The mailbox has another name than that by which it was called: a name is kept in Normalization Form C, and INBOX
+    /// in capitals (RFC 9051 §5.1, §6.3.9.7).
+    Denormalised {
+        name: MailboxName,
+        supplied: String,
+    },
     /// The name as sent, and why it can be none.
     Invalid {
         raw: Vec<u8>,
         reason: &'static str,
     },
+}
+
+impl MailboxArg {
+    /// The mailbox of that name, once it is out of its encoding.
+    pub fn of(supplied: String) -> Self {
+        match MailboxName::parse(&supplied) {
+            // A client says by a trailing delimiter that it means to create names below it (RFC 3501 §6.3.3).
+            Ok(name) if name.as_str() == supplied.trim_end_matches(MailboxName::DELIMITER) => {
+                MailboxArg::Name(name)
+            }
+            Ok(name) => MailboxArg::Denormalised { name, supplied },
+            Err(e) => MailboxArg::Invalid { raw: supplied.into_bytes(), reason: e.0 },
+        }
+    }
+
+    /// By which name the client called it, where that is not what it is called.
+    pub fn supplied(&self) -> Option<&str> {
+        match self {
+            MailboxArg::Denormalised { supplied, .. } => Some(supplied),
+            _ => None,
+        }
+    }
 }
 
 /// A field of ID and its value.
@@ -111,6 +151,18 @@ pub enum Command {
     AppendDone,
     Idle,
 
+    /// RFC 4978 §3, which knows of DEFLATE alone.
+    Compress,
+    /// RFC 8437.
+    Unauthenticate,
+    /// RFC 9208 §4.1.1.
+    GetQuota {
+        root: Vec<u8>,
+    },
+    GetQuotaRoot {
+        mailbox: MailboxArg,
+    },
+
     // Selected.
     Check,
     Close,
@@ -120,6 +172,9 @@ pub enum Command {
         uids: Option<SequenceSet>,
     },
     Search(SearchCommand),
+    /// RFC 5256.
+    Sort(SortCommand),
+    Thread(ThreadCommand),
     Fetch {
         by: By,
         set: SequenceSet,
@@ -233,12 +288,49 @@ pub struct SearchReturns {
     pub count: bool,
     /// RFC 5182: what is found is what `$` stands for from then on.
     pub save: bool,
+    /// RFC 9394 §3.1; never with `all`.
+    pub partial: Option<PartialRange>,
+}
+
+/// Some of a result, counted from 1: from its beginning, or from its end (RFC 9394 §4). As it was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartialRange {
+    pub first: NonZeroU32,
+    pub last: NonZeroU32,
+    pub from_end: bool,
+}
+
+impl PartialRange {
+    /// Where in a result of `len` it lies; empty where there is nothing of it.
+    pub fn of(self, len: usize) -> Range<usize> {
+        let (low, high) =
+            (self.first.min(self.last).get() as usize, self.first.max(self.last).get() as usize);
+        let range = match self.from_end {
+            false => low - 1..high.min(len),
+            true => len.saturating_sub(high)..(len + 1).saturating_sub(low),
+        };
+        range.start.min(range.end)..range.end
+    }
 }
 
 impl SearchReturns {
-    /// Whether the result as a whole is wanted, and not only its first or last.
+    /// What a SEARCH without RETURN wants in IMAP4rev2 (RFC 9051 §6.4.4).
+    pub const ALL: Self =
+        Self { min: false, max: false, all: true, count: false, save: false, partial: None };
+
+    /// Whether the result as a whole is wanted, and not only its first, its last or some of it.
     pub fn is_whole(self) -> bool {
-        self.all || self.count || !(self.min || self.max)
+        self.all || self.count || !(self.min || self.max || self.partial.is_some())
+    }
+
+    /// Whether no more than the first one is wanted.
+    pub fn is_first(self) -> bool {
+        !self.is_whole() && !self.max && self.partial.is_none()
+    }
+
+    /// Whether nothing is to be told (RFC 5182 §2.4).
+    pub fn tells_nothing(self) -> bool {
+        !(self.min || self.max || self.all || self.count || self.partial.is_some())
     }
 }
 
@@ -248,6 +340,8 @@ pub struct FetchModifiers {
     pub changed_since: Option<u64>,
     /// RFC 7162 §3.2.6: only of UID FETCH, and with CHANGEDSINCE.
     pub vanished: bool,
+    /// RFC 9394 §3.3: only of UID FETCH.
+    pub partial: Option<PartialRange>,
 }
 
 /// RFC 3501 §6.4.6.

@@ -18,6 +18,16 @@ pub enum FetchItem {
         peek: bool,
         partial: Option<Partial>,
     },
+    /// BINARY[path]<partial> and BINARY.PEEK[...] (RFC 3516 §4.2): a part without its transfer encoding.
+    Binary {
+        path: Vec<u32>,
+        peek: bool,
+        partial: Option<Partial>,
+    },
+    /// BINARY.SIZE[path]
+    BinarySize {
+        path: Vec<u32>,
+    },
     /// RFC822, RFC822.HEADER, RFC822.TEXT: as their BODY[] forms, answered under their own names.
     Rfc822,
     Rfc822Header,

@@ -12,6 +12,10 @@ pub enum StatusItem {
     UidNext,
     UidValidity,
     Unseen,
+    /// RFC 9051 §6.3.11: how many are marked as deleted.
+    Deleted,
+    /// RFC 9208 §4.1.4: what an expunge would free, in bytes.
+    DeletedStorage,
     HighestModSeq,
     /// RFC 8438: the sum of RFC822.SIZE.
     Size,

@@ -5,9 +5,11 @@ mod fetch;
 mod list;
 mod search;
 mod seqset;
+mod sort;
 
 pub use command::*;
 pub use fetch::*;
 pub use list::*;
 pub use search::*;
 pub use seqset::*;
+pub use sort::*;

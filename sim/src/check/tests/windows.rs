@@ -243,3 +243,29 @@ fn a_part_of_a_copy_is_found() {
     copy(&[1, 2]).fine();
     copy(&[2]).broken("moved");
 }
+
+#[test]
+fn a_copy_is_what_its_client_has_taken_over() {
+    let resync = |takes_over: bool| {
+        let mut b = Build::default();
+        b.append(&[1]);
+        b.select(3, &[1], 2);
+        b.list(3, "INBOX", all(&[1]));
+        b.done(1, expunge(&[1]), Reply::Done);
+        b.select(3, &[], 3);
+        if takes_over {
+            b.changed(3, (2, 3), vec![], &[1]);
+        }
+        // In this session the client hears of one that is gone when it comes again.
+        b.append(&[2]);
+        b.notice(3, &[2], &[]);
+        b.done(1, expunge(&[2]), Reply::Done);
+        b.append(&[3]);
+        b.select(3, &[3], 6);
+        b.changed(3, (2, 6), all(&[3]), &[1]);
+        b
+    };
+    // Its copy is still that of the first session, which never had the one that came and went.
+    resync(false).fine();
+    resync(true).broken("modseq");
+}

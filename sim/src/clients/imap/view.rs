@@ -112,11 +112,12 @@ impl View {
         Ok(())
     }
 
-    /// Where there is a message that may have this UID, which none is known to have.
+    /// Where there is a message that may have this UID, which none is known to have: the first one, since what the client has
+    /// not got round to asking for is the last.
     fn unknown_between(&self, uid: Uid) -> Option<usize> {
-        let above = self.uids.iter().position(|known| known.is_some_and(|known| known > uid));
-        let at = above.unwrap_or(self.uids.len()).checked_sub(1)?;
-        self.uids[at].is_none().then_some(at)
+        let below = self.uids.iter().rposition(|known| known.is_some_and(|known| known < uid));
+        let at = below.map_or(0, |below| below + 1);
+        self.uids.get(at)?.is_none().then_some(at)
     }
 
     /// Takes in that number `number` has UID `uid`.
@@ -181,6 +182,16 @@ mod tests {
         view.vanished(&[1], true, &mut news).unwrap();
         view.vanished(&[9], false, &mut news).unwrap();
         assert_eq!((view.uids(), news.new, news.gone), (vec![3, 8], None, vec![5, 9]));
+    }
+
+    #[test]
+    fn a_message_that_went_before_its_uid_was_told_hides_no_new_one() {
+        let mut news = News::default();
+        let mut view = View { uids: vec![Some(8), Some(11), None] };
+        // UID 13 has come, while UID 12 was asked for in vain.
+        view.exists_now(4, &mut news).unwrap();
+        view.vanished(&[11, 12], false, &mut news).unwrap();
+        assert_eq!((view.exists(), news.new, news.gone_unknown), (2, Some((2, 2)), 1));
     }
 
     #[test]

@@ -1,0 +1,128 @@
+//! SORT and THREAD (RFC 5256, RFC 5957, RFC 5267).
+
+use super::search::{Found, scan};
+use super::{Fail, Outcome, Session};
+use crate::imap::encode::{Code, Esearch, Numbers, Status, Untagged};
+use crate::imap::search::{Context, Prepared};
+use crate::imap::sort::Sortable;
+use crate::imap::thread::{Threadable, thread};
+use crate::imap::types::{By, SearchReturns, SortCommand, SortKey, Tag, ThreadCommand};
+use crate::imap::view::View;
+use crate::imap::wire::Wire;
+use gadwall_storage::Uid;
+
+/// What is sorted stands in memory, in so many bytes at most.
+const ROOM: usize = 64 << 20;
+
+impl Session {
+    pub(super) async fn sort(&mut self, tag: &Tag, command: SortCommand, wire: &mut Wire) -> Outcome {
+        let services = self.services.clone();
+        let SortCommand { by, returns, criteria, charset, key } = command;
+        // RFC 9051 knows no SORT: its response stays what RFC 5256 §4 has.
+        let wanted = returns.unwrap_or_default();
+        let selected = self.selected()?;
+        if wanted.save {
+            // RFC 5182 §2.1.
+            selected.view.save(Default::default());
+        }
+        let context = Context { view: &selected.view, now: services.env.clock.now() };
+        let key = Prepared::new(&key, Some(&charset), &context).map_err(bad_charset)?;
+        let details = criteria.iter().any(|c| !matches!(c.key, SortKey::Arrival | SortKey::Size));
+        let (mut found, mut sortable, mut room) = (Found::default(), Vec::new(), Room::default());
+        scan(&services, selected.at, &key, &context, details, |message| {
+            let item = Sortable::new(message, &criteria);
+            room.take(item.bytes())?;
+            found.add(message.uid, message.modseq);
+            sortable.push(item);
+            Ok(())
+        })
+        .await?;
+        let sorted: Vec<Uid> = services
+            .env
+            .heavy(move || {
+                sortable.sort_unstable_by(|a, b| a.compare(b, &criteria));
+                sortable.into_iter().map(|item| item.uid).collect()
+            })
+            .await?;
+        let numbers = called(&sorted, by, &selected.view);
+        if wanted.save {
+            selected.view.save(match (wanted.is_whole(), sorted.first(), sorted.last()) {
+                (false, Some(first), Some(last)) => {
+                    let places = wanted.partial.map_or(0..0, |range| range.of(sorted.len()));
+                    let ends = [Some(*first).filter(|_| wanted.min), Some(*last).filter(|_| wanted.max)];
+                    sorted[places].iter().copied().chain(ends.into_iter().flatten()).collect()
+                }
+                _ => found.uids().clone(),
+            });
+        }
+        // RFC 7162 §3.1.9, §3.1.10.
+        let modseq = key.names_modseq().then(|| found.modseq(SearchReturns::ALL));
+        match returns {
+            None => wire.untagged(&Untagged::Sort { numbers: &numbers, modseq }),
+            Some(wanted) if wanted.tells_nothing() => {}
+            Some(wanted) => {
+                let found = Numbers::Sorted(&numbers);
+                wire.untagged(&Untagged::Esearch(&Esearch { tag, by, wanted, found, modseq }));
+            }
+        }
+        if modseq.is_some() {
+            self.knows_modseqs(wire);
+        }
+        Ok(Status::ok("Sorted"))
+    }
+
+    pub(super) async fn thread(&mut self, command: ThreadCommand, wire: &mut Wire) -> Outcome {
+        let services = self.services.clone();
+        let ThreadCommand { by, algorithm, charset, key } = command;
+        let selected = self.selected()?;
+        let context = Context { view: &selected.view, now: services.env.clock.now() };
+        let key = Prepared::new(&key, Some(&charset), &context).map_err(bad_charset)?;
+        let (mut messages, mut room) = (Vec::new(), Room::default());
+        scan(&services, selected.at, &key, &context, true, |message| {
+            let item = Threadable::new(message, algorithm);
+            room.take(item.bytes())?;
+            messages.push(item);
+            Ok(())
+        })
+        .await?;
+        let threads = services.env.heavy(move || thread(&messages, algorithm)).await?;
+        let view = &selected.view;
+        let number = |uid: Uid| match by {
+            By::Uid => Some(uid.get()),
+            By::Sequence => view.number(uid),
+        };
+        wire.untagged(&Untagged::Thread { threads: &threads, number: &number });
+        let names_modseq = key.names_modseq();
+        if names_modseq {
+            self.knows_modseqs(wire);
+        }
+        Ok(Status::ok("Threaded"))
+    }
+}
+
+/// UIDs as the command wants them: UIDs, or message numbers.
+fn called(uids: &[Uid], by: By, view: &View) -> Vec<u32> {
+    match by {
+        By::Uid => uids.iter().map(|uid| uid.get()).collect(),
+        By::Sequence => uids.iter().filter_map(|uid| view.number(*uid)).collect(),
+    }
+}
+
+pub(super) fn bad_charset(charset: String) -> Fail {
+    Status::no(format!("The charset {charset} is not known")).code(Code::BadCharset).into()
+}
+
+/// How much of it is taken.
+#[derive(Debug, Default)]
+struct Room(usize);
+
+impl Room {
+    fn take(&mut self, bytes: usize) -> Result<(), Fail> {
+        self.0 += bytes;
+        if self.0 <= ROOM {
+            return Ok(());
+        }
+        let status = Status::no("That is too much to be sorted at once: search for fewer messages");
+        Err(status.code(Code::Limit).into())
+    }
+}
