@@ -189,12 +189,12 @@ fn search_returns() -> BoxedStrategy<Option<SearchReturns>> {
         let all = partial.is_none() && (all || !(min || max || count || save));
         SearchReturns { min, max, all, count, save, partial }
     });
-    prop::option::weighted(0.3, some).boxed()
+    prop::option::weighted(0.2, some).boxed()
 }
 
 fn modifiers() -> impl Strategy<Value = FetchModifiers> {
     let since = prop::option::of(number64());
-    (since, any::<bool>(), prop::option::weighted(0.1, partial_range())).prop_map(
+    (since, any::<bool>(), prop::option::weighted(0.05, partial_range())).prop_map(
         |(changed_since, vanished, partial)| {
             let vanished = vanished && changed_since.is_some();
             FetchModifiers { changed_since, vanished, partial }
