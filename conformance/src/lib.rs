@@ -44,6 +44,8 @@ pub const FILES: &[(&str, &str)] = &[
     ("partial", include_str!("../cases/partial.txt")),
     ("quota", include_str!("../cases/quota.txt")),
     ("unauthenticate", include_str!("../cases/unauthenticate.txt")),
+    ("language", include_str!("../cases/language.txt")),
+    ("multisearch", include_str!("../cases/multisearch.txt")),
     ("rev2", include_str!("../cases/rev2.txt")),
     ("list-extended", include_str!("../cases/list-extended.txt")),
     ("rfc3501", include_str!("../cases/rfc3501.txt")),

@@ -93,6 +93,9 @@ fn is_beyond_the_oracle(sent: &Sent) -> bool {
         | Command::Thread(_)
         | Command::Compress
         | Command::Unauthenticate
+        | Command::MultiSearch(_)
+        | Command::Language(_)
+        | Command::Comparator(_)
         | Command::GetQuota { .. }
         | Command::GetQuotaRoot { .. } => true,
         // RFC 4731, RFC 5182.

@@ -60,10 +60,11 @@ pub fn append() -> BoxedStrategy<Sent> {
 /// Every command but APPEND, which is more than one event.
 pub fn command() -> BoxedStrategy<Command> {
     prop_oneof![
-        2 => select(plain()),
-        2 => sessions(),
-        4 => mailboxes(),
-        6 => on_messages(),
+        4 => select(plain()),
+        4 => sessions(),
+        8 => mailboxes(),
+        12 => on_messages(),
+        2 => extensions(),
     ]
     .boxed()
 }
@@ -71,21 +72,7 @@ pub fn command() -> BoxedStrategy<Command> {
 fn plain() -> Vec<Command> {
     use Command::*;
     let expunge = Expunge { uids: None };
-    vec![
-        Capability,
-        Noop,
-        Logout,
-        Id(None),
-        StartTls,
-        Namespace,
-        Idle,
-        Compress,
-        Unauthenticate,
-        Check,
-        Close,
-        Unselect,
-        expunge,
-    ]
+    vec![Capability, Noop, Logout, Id(None), StartTls, Namespace, Idle, Check, Close, Unselect, expunge]
 }
 
 fn sessions() -> BoxedStrategy<Command> {
@@ -97,7 +84,6 @@ fn sessions() -> BoxedStrategy<Command> {
             .prop_map(|(mechanism, initial)| Command::Authenticate { mechanism, initial }),
         3 => (bytes(), bytes()).prop_map(|(user, password)| Command::Login { user, password }),
         3 => words().prop_map(Command::Enable),
-        1 => bytes().prop_map(|root| Command::GetQuota { root }),
     ]
     .boxed()
 }
@@ -142,7 +128,6 @@ fn mailboxes() -> BoxedStrategy<Command> {
         1 => mailbox().prop_map(|mailbox| Command::Unsubscribe { mailbox }),
         2 => list().prop_map(Command::List),
         1 => (bytes(), pattern()).prop_map(|(reference, pattern)| Command::Lsub { reference, pattern }),
-        1 => mailbox().prop_map(|mailbox| Command::GetQuotaRoot { mailbox }),
         2 => (mailbox(), status_items()).prop_map(|(mailbox, items)| Command::Status { mailbox, items }),
     ]
     .boxed()
@@ -192,6 +177,14 @@ fn search_returns() -> BoxedStrategy<Option<SearchReturns>> {
     prop::option::weighted(0.2, some).boxed()
 }
 
+fn sources() -> impl Strategy<Value = Vec<Source>> {
+    let named = (0u8..3, prop::collection::vec(mailbox(), 1..3)).prop_map(|(kind, mailboxes)| {
+        [Source::Subtree, Source::SubtreeOne, Source::Mailboxes][usize::from(kind)](mailboxes)
+    });
+    let plain = vec![Source::Selected, Source::Inboxes, Source::Personal, Source::Subscribed];
+    prop::collection::vec(prop_oneof![select(plain), named], 1..3)
+}
+
 fn modifiers() -> impl Strategy<Value = FetchModifiers> {
     let since = prop::option::of(number64());
     (since, any::<bool>(), prop::option::weighted(0.05, partial_range())).prop_map(
@@ -200,6 +193,41 @@ fn modifiers() -> impl Strategy<Value = FetchModifiers> {
             FetchModifiers { changed_since, vanished, partial }
         },
     )
+}
+
+/// Commands of extensions that few others know.
+fn extensions() -> BoxedStrategy<Command> {
+    let by = || select(vec![By::Sequence, By::Uid]);
+    let charset = prop::option::of("[A-Z][A-Z0-9-]{1,9}");
+    prop_oneof![
+        1 => select(vec![Command::Compress, Command::Unauthenticate]),
+        1 => bytes().prop_map(|root| Command::GetQuota { root }),
+        1 => (any::<bool>(), prop::collection::vec(bytes(), 0..3)).prop_map(|(language, wishes)| match language {
+            true => Command::Language(wishes),
+            false => Command::Comparator(wishes),
+        }),
+        1 => mailbox().prop_map(|mailbox| Command::GetQuotaRoot { mailbox }),
+        1 => (sources(), search_returns(), charset, search::key()).prop_map(
+            |(sources, returns, charset, key)| {
+                Command::MultiSearch(MultiSearchCommand { sources, returns, charset, key })
+            }
+        ),
+        1 => (by(), search_returns(), criteria(), "[A-Z][A-Z0-9-]{1,9}", search::key()).prop_map(
+            |(by, returns, criteria, charset, key)| {
+                Command::Sort(SortCommand { by, returns, criteria, charset, key })
+            }
+        ),
+        1 => (by(), any::<bool>(), "[A-Z][A-Z0-9-]{1,9}", search::key()).prop_map(
+            |(by, references, charset, key)| {
+                let algorithm = match references {
+                    true => ThreadAlgorithm::References,
+                    false => ThreadAlgorithm::OrderedSubject,
+                };
+                Command::Thread(ThreadCommand { by, algorithm, charset, key })
+            }
+        ),
+    ]
+    .boxed()
 }
 
 /// Each key once: a second time it says nothing.
@@ -240,20 +268,6 @@ fn on_messages() -> BoxedStrategy<Command> {
         8 => (by(), search_returns(), charset, search::key()).prop_map(|(by, returns, charset, key)| {
             Command::Search(SearchCommand { by, returns, charset, key })
         }),
-        1 => (by(), search_returns(), criteria(), "[A-Z][A-Z0-9-]{1,9}", search::key()).prop_map(
-            |(by, returns, criteria, charset, key)| {
-                Command::Sort(SortCommand { by, returns, criteria, charset, key })
-            }
-        ),
-        1 => (by(), any::<bool>(), "[A-Z][A-Z0-9-]{1,9}", search::key()).prop_map(
-            |(by, references, charset, key)| {
-                let algorithm = match references {
-                    true => ThreadAlgorithm::References,
-                    false => ThreadAlgorithm::OrderedSubject,
-                };
-                Command::Thread(ThreadCommand { by, algorithm, charset, key })
-            }
-        ),
         8 => (by(), message_set(), fetch::items(), modifiers()).prop_map(|(by, set, items, modifiers)| {
             let modifiers = match by {
                 By::Uid => modifiers,

@@ -246,6 +246,13 @@ impl<'a> Writer<'a> {
                 self.words(&["GETQUOTA", ""]);
                 self.astring(root);
             }
+            Command::Language(wishes) | Command::Comparator(wishes) => {
+                self.word(if matches!(command, Command::Language(_)) { "LANGUAGE" } else { "COMPARATOR" });
+                for wish in wishes {
+                    self.text(" ");
+                    self.astring(wish);
+                }
+            }
             Command::Enable(names) => {
                 self.words(&["ENABLE", ""]);
                 self.separated(names, |w, name| w.word(name));
@@ -295,6 +302,32 @@ impl<'a> Writer<'a> {
         }
     }
 
+    fn sources(&mut self, sources: &[Source]) {
+        // The selected mailbox need not be said.
+        if sources == [Source::Selected] && self.choose(2) == 0 {
+            return;
+        }
+        self.words(&["IN", ""]);
+        self.list(sources, |w, source| match source {
+            Source::Selected => w.word("SELECTED"),
+            Source::Inboxes => w.word("INBOXES"),
+            Source::Personal => w.word("PERSONAL"),
+            Source::Subscribed => w.word("SUBSCRIBED"),
+            Source::Subtree(mailboxes) => w.source("SUBTREE", mailboxes),
+            Source::SubtreeOne(mailboxes) => w.source("SUBTREE-ONE", mailboxes),
+            Source::Mailboxes(mailboxes) => w.source("MAILBOXES", mailboxes),
+        });
+        self.text(" ");
+    }
+
+    fn source(&mut self, name: &str, mailboxes: &[MailboxArg]) {
+        self.words(&[name, ""]);
+        match mailboxes {
+            [one] if self.choose(2) == 0 => self.mailbox(one),
+            several => self.list(several, Self::mailbox),
+        }
+    }
+
     fn charset_and_keys(&mut self, charset: &str, key: &SearchKey) {
         self.text(" ");
         self.astring(charset.as_bytes());
@@ -320,6 +353,19 @@ impl<'a> Writer<'a> {
                         true => self.text(charset),
                         false => self.astring(charset.as_bytes()),
                     }
+                    self.text(" ");
+                }
+                self.keys(key);
+            }
+            Command::MultiSearch(MultiSearchCommand { sources, returns, charset, key }) => {
+                self.words(&["ESEARCH", ""]);
+                self.sources(sources);
+                if let Some(returns) = returns {
+                    self.returns(returns);
+                }
+                if let Some(charset) = charset {
+                    self.words(&["CHARSET", ""]);
+                    self.astring(charset.as_bytes());
                     self.text(" ");
                 }
                 self.keys(key);

@@ -265,6 +265,18 @@ responses! {
     threads_are_flat: |r, _| {
         vec![if r.starts_with("* THREAD") { r.replace(" (", ")(") .replace("THREAD)(", "THREAD (") } else { r.into() }]
     } => "rfc5256-3-references-make-threads-of-answers", "rfc5256-3-ordered-subject-makes-threads-of-subjects";
+    a_partial_is_all_there_is: |r, _| vec![r.replace("(1:2 1:2)", "(1:2 1:5)").replace("(-1:-2 2:3)", "(-1:-2 1:3)")]
+        => "rfc9394-3.1-some-of-a-search", "rfc9394-3.1-some-of-a-search-from-its-end";
+    a_partial_of_nothing_is_left_out: |r, _| vec![r.replace(" PARTIAL (3:4 NIL)", "")]
+        => "rfc9394-3.1-what-is-not-there-is-nil";
+    a_quota_is_of_nothing: |r, _| vec![r.replace("(STORAGE ", "(X-STORAGE ")]
+        => "rfc9208-4.1.2-the-root-is-told-with-its-quota", "rfc9208-5.1-storage-is-counted-in-kilobytes";
+    what_an_expunge_frees_is_not_counted: |r, _| vec![r.replace("DELETED-STORAGE 26", "DELETED-STORAGE 52")]
+        => "rfc9208-4.1.4-status-tells-what-an-expunge-frees";
+    a_comparator_is_never_another: |r, _| vec![r.replace("COMPARATOR i;ascii-casemap", "COMPARATOR i;unicode-casemap")]
+        => "rfc5255-4.7-a-comparator-decides-what-is-found";
+    a_search_of_mailboxes_names_none: |r, _| vec![r.replace(" MAILBOX ", " BOX ")]
+        => "rfc7377-2.1-each-mailbox-that-has-some-is-told", "rfc7377-2.2-without-sources-it-is-the-selected-mailbox";
     the_delimiter_is_nil: |r, _| {
         vec![if r.starts_with("* LIST") { r.replace(" \"/\" ", " NIL ") } else { r.into() }]
     } => "rfc3501-6.3.8-an-empty-pattern-asks-for-the-delimiter";

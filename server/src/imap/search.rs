@@ -1,6 +1,6 @@
 //! Search keys against messages: from what is listed, from the parsed form, or from the bytes, the cheapest first.
 
-use super::collate::casemap;
+use super::collate::Comparator;
 use super::types::{Day, SearchKey};
 use super::view::View;
 use crate::time::days_from_civil;
@@ -18,6 +18,7 @@ const PART_LIMIT: u64 = 10 << 20;
 pub struct Context<'a> {
     pub view: &'a View,
     pub now: Timestamp,
+    pub comparator: Comparator,
 }
 
 /// How much of a message a key wants.
@@ -66,8 +67,8 @@ impl Prepared {
     /// `Err` names a charset that is not known.
     pub fn new(key: &SearchKey, charset: Option<&str>, context: &Context) -> Result<Self, String> {
         // RFC 3501 §6.4.4: refused even where no text is in it.
-        fold(b"", charset)?;
-        let text = |bytes: &[u8]| fold(bytes, charset);
+        fold(b"", charset, context.comparator)?;
+        let text = |bytes: &[u8]| fold(bytes, charset, context.comparator);
         let day = |day: &Day| i64::from(day.0);
         Ok(match key {
             SearchKey::All => Prepared::All,
@@ -158,7 +159,8 @@ impl Prepared {
         at: MailboxRef,
         context: &Context<'_>,
     ) -> Result<bool, StoreError> {
-        let mut texts = Texts { message, store, at, header: None, body: None };
+        let comparator = context.comparator;
+        let mut texts = Texts { message, store, at, comparator, header: None, body: None };
         self.check(message, &mut texts, context).await
     }
 
@@ -226,11 +228,11 @@ fn day_of(date: &[u8]) -> Option<i64> {
     Some(days_from_civil(i64::from(date.year), u32::from(date.month), u32::from(date.day)))
 }
 
-/// A search text as it is compared (RFC 5255 §4.6, I18NLEVEL=1); `Err` names an unknown charset.
-fn fold(text: &[u8], charset: Option<&str>) -> Result<String, String> {
+/// A search text as it is compared (RFC 5255 §4.6); `Err` names an unknown charset.
+fn fold(text: &[u8], charset: Option<&str>, comparator: Comparator) -> Result<String, String> {
     let name = charset.unwrap_or("UTF-8");
     let text = to_unicode(name, text).ok_or_else(|| name.to_owned())?;
-    Ok(casemap(&text))
+    Ok(comparator.key(&text))
 }
 
 /// A message's texts, read when they are needed and kept while it is searched.
@@ -238,6 +240,7 @@ struct Texts<'a> {
     message: &'a Message,
     store: &'a dyn MailStore,
     at: MailboxRef,
+    comparator: Comparator,
     header: Option<Vec<u8>>,
     body: Option<Vec<String>>,
 }
@@ -261,20 +264,22 @@ impl Texts<'_> {
     }
 
     async fn header_has(&mut self, name: &[u8], text: &str) -> Result<bool, StoreError> {
+        let comparator = self.comparator;
         let header = self.header().await?;
         Ok(fields(header)
             .filter(|field| field.name.eq_ignore_ascii_case(name))
-            .any(|field| casemap(&decode_text(field.value)).contains(text)))
+            .any(|field| comparator.key(&decode_text(field.value)).contains(text)))
     }
 
     async fn any_field_has(&mut self, text: &str) -> Result<bool, StoreError> {
         if text.is_empty() {
             return Ok(true);
         }
+        let comparator = self.comparator;
         let header = self.header().await?;
         Ok(fields(header).any(|field| {
             let name = String::from_utf8_lossy(field.name);
-            casemap(&format!("{name}: {}", decode_text(field.value))).contains(text)
+            comparator.key(&format!("{name}: {}", decode_text(field.value))).contains(text)
         }))
     }
 
@@ -303,11 +308,11 @@ impl Texts<'_> {
                 let range = inner.part.header.start
                     ..inner.part.header.end.min(inner.part.header.start + HEADER_LIMIT);
                 let header = read_range(&mut *body, range).await?;
-                texts.extend(fields(&header).map(|f| casemap(&decode_text(f.value))));
+                texts.extend(fields(&header).map(|f| self.comparator.key(&decode_text(f.value))));
             } else if is_text(part) {
                 let range = part.body.start..part.body.end.min(part.body.start.saturating_add(PART_LIMIT));
                 let bytes = read_range(&mut *body, range).await?;
-                texts.push(casemap(&decode_charset(part, &bytes)));
+                texts.push(self.comparator.key(&decode_charset(part, &bytes)));
             }
         }
         Ok(texts)

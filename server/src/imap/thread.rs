@@ -1,6 +1,7 @@
 //! Conversations (RFC 5256 §3): messages as trees of answers. Pure, and without recursion: a chain of answers may be as long
 //! as a mailbox.
 
+use super::collate::Comparator;
 use super::sort::{BaseSubject, base_subject_of, sent};
 use super::types::ThreadAlgorithm;
 use gadwall_storage::{Message, Uid};
@@ -22,7 +23,7 @@ pub struct Threadable {
 }
 
 impl Threadable {
-    pub fn new(message: &Message, algorithm: ThreadAlgorithm) -> Self {
+    pub fn new(message: &Message, algorithm: ThreadAlgorithm, comparator: Comparator) -> Self {
         let envelope = message.structure.as_ref().map(|structure| &structure.envelope);
         let (mut id, mut references) = (None, Vec::new());
         if let Some(envelope) = envelope.filter(|_| algorithm == ThreadAlgorithm::References) {
@@ -34,7 +35,13 @@ impl Threadable {
             }
             references.drain(..references.len().saturating_sub(REFERENCES));
         }
-        Self { uid: message.uid, sent: sent(message), subject: base_subject_of(message), id, references }
+        Self {
+            uid: message.uid,
+            sent: sent(message),
+            subject: base_subject_of(message, comparator),
+            id,
+            references,
+        }
     }
 
     /// How much memory it takes, in bytes: itself, and what [`thread`] makes of it.
@@ -255,10 +262,8 @@ impl<'a> Forest<'a> {
             let children = std::mem::take(&mut below[at])
                 .into_iter()
                 .fold(Vec::new(), |all, child| joined(all, std::mem::take(&mut instead[child])));
-            if at < self.messages.len() {
-                self.threads.nodes[at].children = children;
-                instead[at] = vec![at];
-            } else if self.parents[at].is_none() && children.len() > 1 {
+            let holds_several = self.parents[at].is_none() && children.len() > 1;
+            if at < self.messages.len() || holds_several {
                 self.threads.nodes[at].children = children;
                 instead[at] = vec![at];
             } else {
@@ -378,7 +383,7 @@ mod tests {
         Threadable {
             uid: Uid::new(uid).unwrap(),
             sent: uid.into(),
-            subject: base_subject(subject),
+            subject: base_subject(subject, Comparator::default()),
             id: Some(id).filter(|id| !id.is_empty()).as_ref().map(bytes),
             references: references.iter().map(bytes).collect(),
         }

@@ -83,6 +83,9 @@ fn command(cursor: &mut Cursor) -> Parsed<Command> {
             cursor.space()?;
             Command::GetQuota { root: cursor.astring()?.into_owned() }
         }
+        "ESEARCH" => Command::MultiSearch(search::multi_search(cursor)?),
+        "LANGUAGE" => Command::Language(strings(cursor)?),
+        "COMPARATOR" => Command::Comparator(strings(cursor)?),
         "GETQUOTAROOT" => Command::GetQuotaRoot { mailbox: one_mailbox(cursor)? },
         "IDLE" => Command::Idle,
         "CHECK" => Command::Check,
@@ -133,6 +136,15 @@ fn on_messages(cursor: &mut Cursor, name: &str, by: By) -> Parsed<Command> {
 fn one_mailbox(cursor: &mut Cursor) -> Parsed<MailboxArg> {
     cursor.space()?;
     mailbox(cursor)
+}
+
+/// ` string string …`, perhaps none.
+fn strings(cursor: &mut Cursor) -> Parsed<Vec<Vec<u8>>> {
+    let mut strings = Vec::new();
+    while cursor.eat(b' ') {
+        strings.push(cursor.astring()?.into_owned());
+    }
+    Ok(strings)
 }
 
 fn id(cursor: &mut Cursor) -> Parsed<Command> {

@@ -2,8 +2,10 @@
 
 use super::cursor::{Cursor, Parsed, Syntax, expected};
 use super::date::date;
-use super::mailbox::{partial_range, sequence_set};
-use crate::imap::types::{By, SearchCommand, SearchKey, SearchReturns};
+use super::mailbox::{mailbox, partial_range, sequence_set};
+use crate::imap::types::{
+    By, MailboxArg, MultiSearchCommand, SearchCommand, SearchKey, SearchReturns, Source,
+};
 use gadwall_storage::{Keyword, SystemFlag};
 
 /// Deepest nesting taken.
@@ -25,6 +27,39 @@ pub fn search(cursor: &mut Cursor, by: By) -> Parsed<SearchCommand> {
         cursor.space()?;
     }
     Ok(SearchCommand { by, returns: wanted, charset, key: keys(cursor)? })
+}
+
+/// ` [IN (source …) ][RETURN (…) ][CHARSET name ]key key …` (RFC 7377 §4)
+pub fn multi_search(cursor: &mut Cursor) -> Parsed<MultiSearchCommand> {
+    let mut sources = vec![Source::Selected];
+    let mut ahead = cursor.clone();
+    if ahead.eat(b' ') && ahead.word("IN") {
+        *cursor = ahead;
+        cursor.space()?;
+        sources = cursor.list(1, source)?;
+    }
+    let SearchCommand { returns, charset, key, .. } = search(cursor, By::Uid)?;
+    Ok(MultiSearchCommand { sources, returns, charset, key })
+}
+
+fn source(cursor: &mut Cursor) -> Parsed<Source> {
+    let name = cursor.keyword()?;
+    let kind: fn(Vec<MailboxArg>) -> Source = match name.as_str() {
+        "SELECTED" => return Ok(Source::Selected),
+        "INBOXES" => return Ok(Source::Inboxes),
+        "PERSONAL" => return Ok(Source::Personal),
+        "SUBSCRIBED" => return Ok(Source::Subscribed),
+        "SUBTREE" => Source::Subtree,
+        "SUBTREE-ONE" => Source::SubtreeOne,
+        "MAILBOXES" => Source::Mailboxes,
+        _ => return expected("no such source of mailboxes"),
+    };
+    cursor.space()?;
+    // RFC 5465 §8 one-or-more-mailbox.
+    Ok(kind(match cursor.peek() {
+        Some(b'(') => cursor.list(1, mailbox)?,
+        _ => vec![mailbox(cursor)?],
+    }))
 }
 
 /// `key key …`, all of which must match.

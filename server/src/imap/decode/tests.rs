@@ -1,6 +1,6 @@
 use super::*;
 use crate::imap::types::*;
-use gadwall_storage::{Flags, MailboxName, SystemFlag, Timestamp};
+use gadwall_storage::{Flags, SystemFlag, Timestamp};
 
 fn limits() -> Limits {
     Limits { line_bytes: 1000, literal_bytes: 100, swallow_bytes: 10_000 }

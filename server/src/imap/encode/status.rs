@@ -27,6 +27,8 @@ pub enum Code {
     AppendUid(UidValidity, UidSet),
     AuthenticationFailed,
     BadCharset,
+    /// RFC 5255 §4.9.
+    BadComparator,
     Cannot,
     Capability(String),
     /// RFC 7162 §3.2.11.
@@ -118,6 +120,7 @@ impl std::fmt::Display for Code {
             Code::AuthenticationFailed => f.write_str("AUTHENTICATIONFAILED"),
             // RFC 3501 §7.1: the charsets that are known.
             Code::BadCharset => f.write_str("BADCHARSET (US-ASCII UTF-8 ISO-8859-1 WINDOWS-1252 UTF-7)"),
+            Code::BadComparator => f.write_str("BADCOMPARATOR"),
             Code::Cannot => f.write_str("CANNOT"),
             Code::Capability(list) => write!(f, "CAPABILITY {list}"),
             Code::Closed => f.write_str("CLOSED"),

@@ -3,7 +3,9 @@
 use super::{Recent, encoded_name, flags, mailbox, mailbox_id, system_flag};
 use crate::imap::thread::Threads;
 use crate::imap::types::{By, SearchReturns, StatusItem, Tag, Text};
-use gadwall_storage::{Flags, Keyword, Mailbox, MailboxName, ModSeq, SpecialUse, SystemFlag, Uid, UidSet};
+use gadwall_storage::{
+    Flags, Keyword, Mailbox, MailboxName, ModSeq, SpecialUse, SystemFlag, Uid, UidSet, UidValidity,
+};
 use std::ops::Range;
 
 /// `* …` with a line break.
@@ -67,6 +69,13 @@ pub enum Untagged<'a> {
     QuotaRoot {
         name: &'a MailboxName,
     },
+    /// RFC 5255 §3.3.
+    Language(&'a [&'static str]),
+    /// RFC 5255 §4.8; `matching` where more than one matched.
+    Comparator {
+        active: &'static str,
+        matching: &'a [&'static str],
+    },
     Namespace,
     Id(&'a [(&'a str, &'a str)]),
 }
@@ -76,6 +85,8 @@ pub enum Untagged<'a> {
 pub struct Esearch<'a> {
     /// The command that is answered.
     pub tag: &'a Tag,
+    /// The mailbox that was searched, where there may be several (RFC 7377 §2.1).
+    pub mailbox: Option<(&'a MailboxName, UidValidity)>,
     pub by: By,
     pub wanted: SearchReturns,
     pub found: Numbers<'a>,
@@ -225,7 +236,7 @@ impl Untagged<'_> {
                     threads.write(number, out);
                 }
             }
-            Untagged::Esearch(result) => esearch(result, out),
+            Untagged::Esearch(result) => esearch(result, names, out),
             Untagged::Status { name, mailbox: at, items, append_limit, deleted_bytes } => {
                 text(out, format_args!("STATUS "));
                 mailbox(name, names, out);
@@ -240,6 +251,13 @@ impl Untagged<'_> {
                 text(out, format_args!("QUOTAROOT "));
                 mailbox(name, names, out);
                 text(out, format_args!(" \"\""));
+            }
+            Untagged::Language(tags) => text(out, format_args!("LANGUAGE ({})", tags.join(" "))),
+            Untagged::Comparator { active, matching } => {
+                text(out, format_args!("COMPARATOR {active}"));
+                if matching.len() > 1 {
+                    text(out, format_args!(" ({})", matching.join(" ")));
+                }
             }
             Untagged::Namespace => text(out, format_args!("NAMESPACE ((\"\" \"/\")) NIL NIL")),
             Untagged::Id(fields) => {
@@ -276,9 +294,15 @@ fn list(kind: &str, entry: &ListEntry, names: Text, out: &mut Vec<u8>) {
 }
 
 /// RFC 4731 §3.1: where nothing was found there is no MIN, no MAX and no ALL.
-fn esearch(result: &Esearch, out: &mut Vec<u8>) {
-    let Esearch { tag, by, wanted, found, modseq } = *result;
-    text(out, format_args!("ESEARCH (TAG \"{}\")", tag.as_str()));
+fn esearch(result: &Esearch, names: Text, out: &mut Vec<u8>) {
+    let Esearch { tag, mailbox: at, by, wanted, found, modseq } = *result;
+    text(out, format_args!("ESEARCH (TAG \"{}\"", tag.as_str()));
+    if let Some((name, uidvalidity)) = at {
+        text(out, format_args!(" MAILBOX "));
+        mailbox(name, names, out);
+        text(out, format_args!(" UIDVALIDITY {uidvalidity}"));
+    }
+    out.push(b')');
     if by == By::Uid {
         text(out, format_args!(" UID"));
     }

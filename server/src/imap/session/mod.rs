@@ -9,9 +9,11 @@ mod enable;
 mod expunge;
 mod fail;
 mod fetch;
+mod language;
 mod list;
 mod mailboxes;
 mod matcher;
+mod multisearch;
 mod quota;
 mod resync;
 mod search;
@@ -25,6 +27,7 @@ pub use append::Appending;
 pub use auth::AuthNext;
 pub use fail::{Fail, Outcome};
 
+use super::collate::Comparator;
 use super::encode::{Code, Status, Untagged};
 use super::types::{Command, MailboxArg, SelectMode, Tag, Tagged};
 use super::view::{Expunges, View};
@@ -54,6 +57,8 @@ pub struct Session {
     /// RFC 9051 is spoken.
     rev2: bool,
     compressed: bool,
+    /// How SEARCH, SORT and THREAD compare.
+    comparator: Comparator,
 }
 
 /// The selected mailbox.
@@ -87,6 +92,7 @@ impl Session {
             qresync: false,
             rev2: false,
             compressed: false,
+            comparator: Comparator::default(),
         }
     }
 
@@ -142,13 +148,13 @@ impl Session {
 
     /// What is offered now: before login only what is needed to log in.
     fn capabilities(&self) -> String {
-        let mut list = vec!["IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE"];
+        let mut list = vec!["IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE", "LANGUAGE"];
         if self.account.is_some() {
             list.extend(["IDLE", "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN", "SPECIAL-USE"]);
             list.extend(["CREATE-SPECIAL-USE", "CONDSTORE", "MULTIAPPEND", "WITHIN", "ESEARCH"]);
             list.extend(["SEARCHRES", "LIST-EXTENDED", "LIST-STATUS", "QRESYNC"]);
             list.extend(["SORT", "SORT=DISPLAY", "ESORT", "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES"]);
-            list.extend(["I18NLEVEL=1", "PARTIAL", "QUOTA", "QUOTA=RES-STORAGE"]);
+            list.extend(["I18NLEVEL=2", "MULTISEARCH", "PARTIAL", "QUOTA", "QUOTA=RES-STORAGE"]);
             if !self.compressed {
                 list.extend(["COMPRESS=DEFLATE", "UNAUTHENTICATE"]);
             }
@@ -224,6 +230,8 @@ impl Session {
                 Ok(Status::ok("One namespace"))
             }
             Command::Status { mailbox, items } => self.status(&mailbox, &items, wire).await,
+            Command::Language(ranges) => self.language(&ranges, wire),
+            Command::Comparator(wishes) => self.comparator(&wishes, wire),
             Command::GetQuota { root } => self.get_quota(&root, wire).await,
             Command::GetQuotaRoot { mailbox } => self.get_quota_root(&mailbox, wire).await,
             Command::Close => self.close().await,
@@ -234,6 +242,7 @@ impl Session {
             }
             Command::Expunge { uids } => self.expunge(uids.as_ref()).await,
             Command::Search(search) => self.search(tag, &search, wire).await,
+            Command::MultiSearch(search) => self.multi_search(tag, &search, wire).await,
             Command::Sort(sort) => self.sort(tag, sort, wire).await,
             Command::Thread(thread) => self.thread(thread, wire).await,
             Command::Fetch { by, set, items, modifiers } => {
@@ -305,6 +314,7 @@ pub fn expunges_during(command: &Command) -> Expunges {
     use super::types::{By, SearchCommand, SortCommand, ThreadCommand};
     match command {
         Command::Fetch { by: By::Sequence, .. } | Command::Store { by: By::Sequence, .. } => Expunges::Held,
+        Command::MultiSearch(search) if search.key.has_numbers() => Expunges::Held,
         Command::Search(SearchCommand { by, key, .. })
         | Command::Sort(SortCommand { by, key, .. })
         | Command::Thread(ThreadCommand { by, key, .. })

@@ -16,11 +16,11 @@ const PAGE: usize = 200;
 impl Session {
     pub(super) async fn search(&mut self, tag: &Tag, command: &SearchCommand, wire: &mut Wire) -> Outcome {
         let services = self.services.clone();
-        let rev2 = self.rev2;
+        let (rev2, comparator) = (self.rev2, self.comparator);
         let selected = self.selected()?;
         let at = selected.at;
         let now = services.env.clock.now();
-        let context = Context { view: &selected.view, now };
+        let context = Context { view: &selected.view, now, comparator };
         let prepared = Prepared::new(&command.key, command.charset.as_deref(), &context);
         // RFC 9051 §6.4.4: there is no SEARCH response.
         let returns = command.returns.or(rev2.then_some(SearchReturns::ALL));
@@ -33,7 +33,7 @@ impl Session {
             Ok(key) => key,
             Err(charset) => return Err(bad_charset(charset)),
         };
-        let context = Context { view: &selected.view, now };
+        let context = Context { view: &selected.view, now, comparator };
         let mut found = Found::default();
         // The first that matches is enough where nothing else is wanted.
         let until = if wanted.is_first() { Until::First } else { Until::Last };
@@ -59,7 +59,7 @@ impl Session {
             Some(wanted) if wanted.tells_nothing() => {}
             Some(wanted) => {
                 let found = Numbers::Set(&numbers);
-                let result = Esearch { tag, by: command.by, wanted, found, modseq };
+                let result = Esearch { tag, mailbox: None, by: command.by, wanted, found, modseq };
                 wire.untagged(&Untagged::Esearch(&result));
             }
         }
@@ -72,7 +72,7 @@ impl Session {
 
 /// How far a mailbox is looked through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Until {
+pub(super) enum Until {
     /// About as far as the first message that matches.
     First,
     Last,
@@ -90,7 +90,7 @@ pub(super) async fn scan(
     scan_until(Until::Last, services, at, key, context, details, take).await
 }
 
-async fn scan_until(
+pub(super) async fn scan_until(
     until: Until,
     services: &Services,
     at: MailboxRef,
@@ -101,7 +101,7 @@ async fn scan_until(
 ) -> Result<(), Fail> {
     let mut left = key.candidates(&context.view.uids());
     let mut has_found = false;
-    while !left.is_empty() && !(has_found && until == Until::First) {
+    while !left.is_empty() {
         let page: UidSet = left.iter().take(PAGE).collect();
         left = left.difference(&page);
         let mut query = MessageQuery::of(page);
@@ -115,6 +115,9 @@ async fn scan_until(
                 has_found = true;
                 take(&message)?;
             }
+        }
+        if has_found && until == Until::First {
+            break;
         }
     }
     Ok(())
@@ -155,7 +158,7 @@ impl Found {
     }
 
     /// RFC 5182 §2.4: the messages that are told of, unless the result as a whole is.
-    fn saved(&self, wanted: SearchReturns) -> UidSet {
+    pub fn saved(&self, wanted: SearchReturns) -> UidSet {
         if wanted.is_whole() {
             return self.uids.clone();
         }

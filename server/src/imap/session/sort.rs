@@ -20,17 +20,18 @@ impl Session {
         let SortCommand { by, returns, criteria, charset, key } = command;
         // RFC 9051 knows no SORT: its response stays what RFC 5256 §4 has.
         let wanted = returns.unwrap_or_default();
+        let comparator = self.comparator;
         let selected = self.selected()?;
         if wanted.save {
             // RFC 5182 §2.1.
             selected.view.save(Default::default());
         }
-        let context = Context { view: &selected.view, now: services.env.clock.now() };
+        let context = Context { view: &selected.view, now: services.env.clock.now(), comparator };
         let key = Prepared::new(&key, Some(&charset), &context).map_err(bad_charset)?;
         let details = criteria.iter().any(|c| !matches!(c.key, SortKey::Arrival | SortKey::Size));
         let (mut found, mut sortable, mut room) = (Found::default(), Vec::new(), Room::default());
         scan(&services, selected.at, &key, &context, details, |message| {
-            let item = Sortable::new(message, &criteria);
+            let item = Sortable::new(message, &criteria, comparator);
             room.take(item.bytes())?;
             found.add(message.uid, message.modseq);
             sortable.push(item);
@@ -62,7 +63,7 @@ impl Session {
             Some(wanted) if wanted.tells_nothing() => {}
             Some(wanted) => {
                 let found = Numbers::Sorted(&numbers);
-                wire.untagged(&Untagged::Esearch(&Esearch { tag, by, wanted, found, modseq }));
+                wire.untagged(&Untagged::Esearch(&Esearch { tag, mailbox: None, by, wanted, found, modseq }));
             }
         }
         if modseq.is_some() {
@@ -74,12 +75,13 @@ impl Session {
     pub(super) async fn thread(&mut self, command: ThreadCommand, wire: &mut Wire) -> Outcome {
         let services = self.services.clone();
         let ThreadCommand { by, algorithm, charset, key } = command;
+        let comparator = self.comparator;
         let selected = self.selected()?;
-        let context = Context { view: &selected.view, now: services.env.clock.now() };
+        let context = Context { view: &selected.view, now: services.env.clock.now(), comparator };
         let key = Prepared::new(&key, Some(&charset), &context).map_err(bad_charset)?;
         let (mut messages, mut room) = (Vec::new(), Room::default());
         scan(&services, selected.at, &key, &context, true, |message| {
-            let item = Threadable::new(message, algorithm);
+            let item = Threadable::new(message, algorithm, comparator);
             room.take(item.bytes())?;
             messages.push(item);
             Ok(())

@@ -78,6 +78,14 @@ impl MailboxArg {
         }
     }
 
+    /// The mailbox's name, if it can be one's.
+    pub fn name(&self) -> Option<&MailboxName> {
+        match self {
+            MailboxArg::Name(name) | MailboxArg::Denormalised { name, .. } => Some(name),
+            MailboxArg::Invalid { .. } => None,
+        }
+    }
+
     /// By which name the client called it, where that is not what it is called.
     pub fn supplied(&self) -> Option<&str> {
         match self {
@@ -98,6 +106,9 @@ pub enum Command {
     Logout,
     /// RFC 2971; `None` for NIL.
     Id(Option<Vec<IdField>>),
+
+    /// RFC 5255 §3.2: language ranges, as sent.
+    Language(Vec<Vec<u8>>),
 
     // Not authenticated.
     StartTls,
@@ -155,6 +166,8 @@ pub enum Command {
     Compress,
     /// RFC 8437.
     Unauthenticate,
+    /// RFC 5255 §4.7: what the client wishes for, as sent.
+    Comparator(Vec<Vec<u8>>),
     /// RFC 9208 §4.1.1.
     GetQuota {
         root: Vec<u8>,
@@ -172,6 +185,8 @@ pub enum Command {
         uids: Option<SequenceSet>,
     },
     Search(SearchCommand),
+    /// RFC 7377.
+    MultiSearch(MultiSearchCommand),
     /// RFC 5256.
     Sort(SortCommand),
     Thread(ThreadCommand),
@@ -277,6 +292,32 @@ pub struct SearchCommand {
     pub charset: Option<String>,
     /// The keys, all of which must match.
     pub key: SearchKey,
+}
+
+/// ESEARCH (RFC 7377 §2).
+#[derive(Debug, Clone, PartialEq)]
+pub struct MultiSearchCommand {
+    /// Which mailboxes; without IN it is the selected one.
+    pub sources: Vec<Source>,
+    pub returns: Option<SearchReturns>,
+    pub charset: Option<String>,
+    pub key: SearchKey,
+}
+
+/// Some mailboxes (RFC 5465 §6, RFC 7377 §2.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    Selected,
+    /// Where mail is delivered.
+    Inboxes,
+    /// All of the account.
+    Personal,
+    Subscribed,
+    /// These and all below them.
+    Subtree(Vec<MailboxArg>),
+    /// These and those one level below.
+    SubtreeOne(Vec<MailboxArg>),
+    Mailboxes(Vec<MailboxArg>),
 }
 
 /// RFC 4731 §3.1. `RETURN ()` is `RETURN (ALL)`.

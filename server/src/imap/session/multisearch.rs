@@ -1,0 +1,126 @@
+//! ESEARCH, which searches several mailboxes (RFC 7377).
+
+use super::search::{Found, Until, scan_until};
+use super::sort::bad_charset;
+use super::{Fail, Outcome, Session};
+use crate::imap::encode::{Esearch, Numbers, Status, Untagged};
+use crate::imap::search::{Context, Prepared};
+use crate::imap::types::{By, MailboxArg, MultiSearchCommand, SearchReturns, Source, Tag};
+use crate::imap::view::View;
+use crate::imap::wire::Wire;
+use gadwall_storage::{Mailbox, MailboxName, MailboxRef, StoreError, Subject};
+
+impl Session {
+    pub(super) async fn multi_search(
+        &mut self,
+        tag: &Tag,
+        command: &MultiSearchCommand,
+        wire: &mut Wire,
+    ) -> Outcome {
+        let account = self.authenticated()?;
+        let wanted = command.returns.unwrap_or(SearchReturns::ALL);
+        let has_selected = command.sources.contains(&Source::Selected);
+        // §2.2: whose result `$` is has to be clear.
+        if wanted.save && command.sources != [Source::Selected] {
+            return Err(Status::bad("SAVE is of the selected mailbox alone").into());
+        }
+        if has_selected {
+            self.selected()?;
+        }
+        let mut mailboxes = self.services.store.mailboxes(account).await?;
+        let subscriptions = match command.sources.contains(&Source::Subscribed) {
+            true => self.services.store.subscriptions(account).await?,
+            false => Vec::new(),
+        };
+        let selected = self.selected.as_ref().filter(|_| has_selected).map(|selected| selected.at.mailbox);
+        mailboxes.retain(|mailbox| {
+            let is_named = |source: &Source| names(source, &mailbox.name, &subscriptions);
+            selected == Some(mailbox.id) || command.sources.iter().any(is_named)
+        });
+        // A charset that nobody knows is refused even where there is nothing to search.
+        let nowhere = View::new(&Default::default(), gadwall_storage::ModSeq::MIN, None);
+        let context =
+            Context { view: &nowhere, now: self.services.env.clock.now(), comparator: self.comparator };
+        Prepared::new(&command.key, command.charset.as_deref(), &context).map_err(bad_charset)?;
+        let mut names_modseq = false;
+        for mailbox in &mailboxes {
+            names_modseq |= self.search_in(tag, command, wanted, mailbox, wire).await?;
+            wire.relieve().await?;
+        }
+        if names_modseq {
+            self.knows_modseqs(wire);
+        }
+        Ok(Status::ok("Searched"))
+    }
+
+    /// Searches one mailbox, and tells what was found if anything was (§2.1). Whether MODSEQ was among the keys.
+    async fn search_in(
+        &mut self,
+        tag: &Tag,
+        command: &MultiSearchCommand,
+        wanted: SearchReturns,
+        mailbox: &Mailbox,
+        wire: &mut Wire,
+    ) -> Result<bool, Fail> {
+        let services = self.services.clone();
+        let at = MailboxRef { account: self.authenticated()?, mailbox: mailbox.id };
+        // The selected mailbox as the client knows it; another one as it is.
+        let view = match &self.selected {
+            Some(selected) if selected.at == at => selected.view.clone(),
+            _ => match services.store.uids(at).await {
+                Ok((now, uids)) => View::new(&uids, now.modseq, None),
+                // Gone since they were listed.
+                Err(StoreError::NotFound(Subject::Mailbox)) => return Ok(false),
+                Err(e) => return Err(e.into()),
+            },
+        };
+        let context = Context { view: &view, now: services.env.clock.now(), comparator: self.comparator };
+        let key = Prepared::new(&command.key, command.charset.as_deref(), &context).map_err(bad_charset)?;
+        let mut found = Found::default();
+        let until = if wanted.is_first() { Until::First } else { Until::Last };
+        let scanned = scan_until(until, &services, at, &key, &context, false, |message| {
+            found.add(message.uid, message.modseq);
+            Ok(())
+        });
+        match scanned.await {
+            Err(Fail::Status(_)) if services.store.uids(at).await.is_err() => return Ok(false),
+            scanned => scanned?,
+        }
+        if wanted.save
+            && let Some(selected) = &mut self.selected
+        {
+            selected.view.save(found.saved(wanted));
+        }
+        let modseq = key.names_modseq().then(|| found.modseq(wanted));
+        if !found.uids().is_empty() && !wanted.tells_nothing() {
+            wire.untagged(&Untagged::Esearch(&Esearch {
+                tag,
+                mailbox: Some((&mailbox.name, mailbox.uidvalidity)),
+                by: By::Uid,
+                wanted,
+                found: Numbers::Set(found.uids()),
+                modseq,
+            }));
+        }
+        Ok(modseq.is_some())
+    }
+}
+
+/// Whether a source is that mailbox, or holds it (RFC 5465 §6, RFC 7377 §2.2).
+fn names(source: &Source, name: &MailboxName, subscriptions: &[MailboxName]) -> bool {
+    let any = |args: &[MailboxArg], is: fn(&MailboxName, &MailboxName) -> bool| {
+        args.iter().filter_map(MailboxArg::name).any(|named| is(named, name))
+    };
+    match source {
+        // Which one that is the session knows.
+        Source::Selected => false,
+        Source::Inboxes => name.is_inbox(),
+        Source::Personal => true,
+        Source::Subscribed => subscriptions.binary_search(name).is_ok(),
+        Source::Mailboxes(args) => any(args, |named, name| named == name),
+        Source::Subtree(args) => any(args, |named, name| named == name || name.is_below(named)),
+        Source::SubtreeOne(args) => {
+            any(args, |named, name| named == name || name.parent().as_ref() == Some(named))
+        }
+    }
+}
