@@ -12,6 +12,7 @@ use gadwall_storage::{
 };
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Time, randomness and where heavy work runs. Deadlines and sleeps use `tokio::time`, which a simulation
 /// owns as well.
@@ -21,7 +22,11 @@ pub struct Env {
     pub entropy: Arc<dyn Entropy>,
     heavy: Heavy,
     password_cost: PasswordCost,
+    sorts: Arc<Semaphore>,
 }
+
+/// How many mailboxes are sorted or threaded at the same time: each may need much memory.
+const SORTS: usize = 4;
 
 /// Where work runs that would hold up other connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,12 +40,22 @@ enum Heavy {
 impl Env {
     /// An environment of a real machine.
     pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { clock, entropy, heavy: Heavy::Threads, password_cost: PasswordCost::default() }
+        Self::of(clock, entropy, Heavy::Threads)
     }
 
     /// One that starts no threads, for simulations.
     pub fn inline(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { clock, entropy, heavy: Heavy::Inline, password_cost: PasswordCost::default() }
+        Self::of(clock, entropy, Heavy::Inline)
+    }
+
+    fn of(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, heavy: Heavy) -> Self {
+        let sorts = Arc::new(Semaphore::new(SORTS));
+        Self { clock, entropy, heavy, password_cost: PasswordCost::default(), sorts }
+    }
+
+    /// Leave to gather and sort much, for as long as it is held. Who waits for it waits for others' sorting, never for a peer.
+    pub async fn sorting(&self) -> Option<SemaphorePermit<'_>> {
+        self.sorts.acquire().await.ok()
     }
 
     /// Whether work may be done on other threads.

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 mod framing;
+mod random;
 mod timing;
 
 /// What a case in code does, under way.
@@ -30,7 +31,7 @@ impl fmt::Debug for Code {
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    [framing::cases(), timing::cases()].concat()
+    [framing::cases(), random::cases(), timing::cases()].concat()
 }
 
 /// A case with its code.

@@ -74,7 +74,9 @@ impl Session {
             }
             other => other?,
         };
-        self.tell_name(named(&appending.mailbox)?, appending.mailbox.supplied(), None, wire);
+        if let Some(name) = appending.mailbox.name() {
+            self.tell_name(name, appending.mailbox.supplied(), None, wire);
+        }
         let uids = appended.uids.iter().copied().collect();
         Ok(Status::ok("Appended").code(Code::AppendUid(appended.uidvalidity, uids)))
     }

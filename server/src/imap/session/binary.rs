@@ -154,6 +154,8 @@ impl Decoding {
             return Ok(None);
         }
         self.decoded.clear();
+        // Others have their turn, however large the part.
+        tokio::task::yield_now().await;
         let Range { start, end } = self.part.range;
         if start < end {
             let len = (end - start).min(PIECE as u64) as usize;

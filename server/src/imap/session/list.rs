@@ -1,12 +1,12 @@
 //! LIST (RFC 3501 §6.3.8, RFC 5258) and LSUB.
 
 use super::matcher::Matcher;
-use super::{Fail, Outcome, Session};
+use super::{Outcome, Session};
 use crate::imap::encode::{ListEntry, Status, Untagged, special_use};
 use crate::imap::mutf7;
 use crate::imap::types::{ListCommand, ListPattern, ListReturn, ListSelect, Text};
 use crate::imap::wire::Wire;
-use gadwall_storage::{Mailbox, MailboxName};
+use gadwall_storage::{Mailbox, MailboxName, StoreError, Subject};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,8 +65,8 @@ impl Session {
             if let (Some(items), Some(mailbox)) = (status, mailbox) {
                 let append_limit = self.services.limits.message_bytes;
                 // Gone in between: what an expunge would free is nothing.
-                let deleted_bytes = match self.deleted_bytes(mailbox, items).await {
-                    Err(Fail::Status(_)) => 0,
+                let deleted_bytes = match self.deleted_bytes(account, mailbox, items).await {
+                    Err(StoreError::NotFound(Subject::Mailbox)) => 0,
                     told => told?,
                 };
                 wire.untagged(&Untagged::Status { name, mailbox, items, append_limit, deleted_bytes });
@@ -74,23 +74,6 @@ impl Session {
             wire.relieve().await?;
         }
         Ok(Status::ok("Listed"))
-    }
-
-    /// RFC 9051 §6.3.2: SELECT tells its mailbox's name, and by which one the client called it.
-    pub(super) async fn tell_selected(
-        &mut self,
-        mailbox: &Mailbox,
-        supplied: Option<&str>,
-        wire: &mut Wire,
-    ) -> Result<(), Fail> {
-        let account = self.authenticated()?;
-        let all = self.services.store.mailboxes(account).await?;
-        let mut attributes = vec![children(&mailbox.name, &all)];
-        attributes.extend(mailbox.special_use.map(special_use));
-        attributes.extend(mailbox.subscribed.then_some("\\Subscribed"));
-        let entry = ListEntry { old_name: supplied, ..entry(mailbox.name.as_str(), attributes) };
-        wire.untagged(&Untagged::List(&entry));
-        Ok(())
     }
 
     /// RFC 3501 §6.3.9.
@@ -115,6 +98,15 @@ impl Session {
         }
         Ok(Status::ok("Listed"))
     }
+}
+
+/// RFC 9051 §6.3.2: SELECT tells its mailbox's name, and by which one the client called it. `all`: the account's mailboxes.
+pub(super) fn tell_selected(mailbox: &Mailbox, all: &[Mailbox], supplied: Option<&str>, wire: &mut Wire) {
+    let mut attributes = vec![children(&mailbox.name, all)];
+    attributes.extend(mailbox.special_use.map(special_use));
+    attributes.extend(mailbox.subscribed.then_some("\\Subscribed"));
+    let entry = ListEntry { old_name: supplied, ..entry(mailbox.name.as_str(), attributes) };
+    wire.untagged(&Untagged::List(&entry));
 }
 
 /// The names a LIST chooses from.

@@ -82,9 +82,10 @@ impl Session {
             found.add(message.uid, message.modseq);
             Ok(())
         });
-        match scanned.await {
-            Err(Fail::Status(_)) if services.store.uids(at).await.is_err() => return Ok(false),
-            scanned => scanned?,
+        if let Err(fail) = scanned.await {
+            // Deleted meanwhile, it has nothing that could be found.
+            let gone = matches!(services.store.uids(at).await, Err(StoreError::NotFound(Subject::Mailbox)));
+            return if gone { Ok(false) } else { Err(fail) };
         }
         if wanted.save
             && let Some(selected) = &mut self.selected

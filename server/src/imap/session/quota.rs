@@ -4,7 +4,7 @@ use super::{Fail, Outcome, Session, named};
 use crate::imap::encode::{Code, Status, Untagged};
 use crate::imap::types::{MailboxArg, StatusItem};
 use crate::imap::wire::Wire;
-use gadwall_storage::{Mailbox, MailboxRef, MessageQuery, SystemFlag, UidSet};
+use gadwall_storage::{AccountId, Mailbox, MailboxRef, MessageQuery, StoreError, SystemFlag, UidSet};
 
 /// The one root, by its name.
 const ROOT: &[u8] = b"";
@@ -39,11 +39,16 @@ impl Session {
     }
 
     /// What an expunge would free, in bytes, if that is asked for (RFC 9208 §4.1.4).
-    pub(super) async fn deleted_bytes(&self, mailbox: &Mailbox, items: &[StatusItem]) -> Result<u64, Fail> {
+    pub(super) async fn deleted_bytes(
+        &self,
+        account: AccountId,
+        mailbox: &Mailbox,
+        items: &[StatusItem],
+    ) -> Result<u64, StoreError> {
         if mailbox.deleted == 0 || !items.contains(&StatusItem::DeletedStorage) {
             return Ok(0);
         }
-        let at = MailboxRef { account: self.authenticated()?, mailbox: mailbox.id };
+        let at = MailboxRef { account, mailbox: mailbox.id };
         let (_, mut left) = self.services.store.uids(at).await?;
         let mut bytes = 0;
         while !left.is_empty() {

@@ -1,5 +1,6 @@
 //! SELECT, EXAMINE, CLOSE, STATUS.
 
+use super::list::tell_selected;
 use super::{Outcome, Selected, Session, named};
 use crate::imap::encode::{Code, Keep, Status, Untagged};
 use crate::imap::types::{MailboxArg, SelectMode, SelectParams, StatusItem};
@@ -61,9 +62,14 @@ impl Session {
         if let (Some(missed), Some(known)) = (&mut missed, known) {
             missed.spare(known, &view);
         }
+        // Before the first word of an answer: what can't be asked for now is a SELECT that fails.
+        let all = match self.rev2 {
+            true => self.services.store.mailboxes(account).await?,
+            false => Vec::new(),
+        };
         describe(&now, &view, told, unseen, mode, wire);
         if self.rev2 {
-            self.tell_selected(&now, mailbox.supplied(), wire).await?;
+            tell_selected(&now, &all, mailbox.supplied(), wire);
         }
         self.selected = Some(Selected { at, view, mode, keywords: now.keywords });
         if let Some(missed) = missed {
@@ -129,7 +135,7 @@ impl Session {
             self.knows_modseqs(wire);
         }
         let append_limit = self.services.limits.message_bytes;
-        let deleted_bytes = self.deleted_bytes(&found, items).await?;
+        let deleted_bytes = self.deleted_bytes(account, &found, items).await?;
         wire.untagged(&Untagged::Status { name, mailbox: &found, items, append_limit, deleted_bytes });
         Ok(Status::ok("Status told"))
     }

@@ -28,6 +28,7 @@ impl Session {
         }
         let context = Context { view: &selected.view, now: services.env.clock.now(), comparator };
         let key = Prepared::new(&key, Some(&charset), &context).map_err(bad_charset)?;
+        let sorting = services.env.sorting().await;
         let details = criteria.iter().any(|c| !matches!(c.key, SortKey::Arrival | SortKey::Size));
         let (mut found, mut sortable, mut room) = (Found::default(), Vec::new(), Room::default());
         scan(&services, selected.at, &key, &context, details, |message| {
@@ -45,6 +46,7 @@ impl Session {
                 sortable.into_iter().map(|item| item.uid).collect()
             })
             .await?;
+        drop(sorting);
         let numbers = called(&sorted, by, &selected.view);
         if wanted.save {
             selected.view.save(match (wanted.is_whole(), sorted.first(), sorted.last()) {
@@ -79,6 +81,7 @@ impl Session {
         let selected = self.selected()?;
         let context = Context { view: &selected.view, now: services.env.clock.now(), comparator };
         let key = Prepared::new(&key, Some(&charset), &context).map_err(bad_charset)?;
+        let sorting = services.env.sorting().await;
         let (mut messages, mut room) = (Vec::new(), Room::default());
         scan(&services, selected.at, &key, &context, true, |message| {
             let item = Threadable::new(message, algorithm, comparator);
@@ -88,6 +91,7 @@ impl Session {
         })
         .await?;
         let threads = services.env.heavy(move || thread(&messages, algorithm)).await?;
+        drop(sorting);
         let view = &selected.view;
         let number = |uid: Uid| match by {
             By::Uid => Some(uid.get()),

@@ -252,7 +252,9 @@ fn a_copy_is_what_its_client_has_taken_over() {
         b.select(3, &[1], 2);
         b.list(3, "INBOX", all(&[1]));
         b.done(1, expunge(&[1]), Reply::Done);
-        b.select(3, &[], 3);
+        let (login, mailbox) = (ME.into(), "INBOX".into());
+        b.event(3, What::Asked);
+        b.saw(3, Sight::Selected { login, mailbox, validity: 1, uid_next: 2, highest_modseq: 3, exists: 0 });
         if takes_over {
             b.changed(3, (2, 3), vec![], &[1]);
         }
