@@ -46,6 +46,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("unauthenticate", include_str!("../cases/unauthenticate.txt")),
     ("language", include_str!("../cases/language.txt")),
     ("multisearch", include_str!("../cases/multisearch.txt")),
+    ("uidonly", include_str!("../cases/uidonly.txt")),
     ("rev2", include_str!("../cases/rev2.txt")),
     ("list-extended", include_str!("../cases/list-extended.txt")),
     ("rfc3501", include_str!("../cases/rfc3501.txt")),

@@ -93,6 +93,7 @@ files! {
     sessions "sessions"
     sorting "sorting"
     sync "sync"
+    uidonly "uidonly"
     unauthenticate "unauthenticate"
     uidplus_and_move "uidplus-move"
 }

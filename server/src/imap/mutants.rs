@@ -277,6 +277,8 @@ responses! {
         => "rfc5255-4.7-a-comparator-decides-what-is-found";
     a_search_of_mailboxes_names_none: |r, _| vec![r.replace(" MAILBOX ", " BOX ")]
         => "rfc7377-2.1-each-mailbox-that-has-some-is-told", "rfc7377-2.2-without-sources-it-is-the-selected-mailbox";
+    a_message_is_called_by_its_number: |r, _| vec![r.replace(" UIDFETCH (", " FETCH (UID 1 ")]
+        => "rfc9586-3-fetch-responses-begin-with-the-uid", "rfc9586-3-changes-of-others-are-told-by-uid";
     the_delimiter_is_nil: |r, _| {
         vec![if r.starts_with("* LIST") { r.replace(" \"/\" ", " NIL ") } else { r.into() }]
     } => "rfc3501-6.3.8-an-empty-pattern-asks-for-the-delimiter";

@@ -56,6 +56,8 @@ pub enum Code {
     TooBig,
     TryCreate,
     UidNext(Uid),
+    /// RFC 9586 §3.
+    UidRequired,
     /// RFC 3516 §4.3.
     UnknownCte,
     UidValidity(UidValidity),
@@ -151,6 +153,7 @@ impl std::fmt::Display for Code {
             Code::TooBig => f.write_str("TOOBIG"),
             Code::TryCreate => f.write_str("TRYCREATE"),
             Code::UidNext(uid) => write!(f, "UIDNEXT {uid}"),
+            Code::UidRequired => f.write_str("UIDREQUIRED"),
             Code::UnknownCte => f.write_str("UNKNOWN-CTE"),
             Code::UidValidity(validity) => write!(f, "UIDVALIDITY {validity}"),
             Code::Unavailable => f.write_str("UNAVAILABLE"),

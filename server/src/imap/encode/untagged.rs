@@ -26,7 +26,7 @@ pub enum Untagged<'a> {
     Flags(&'a [Keyword]),
     /// A message's flags, unasked for or after STORE.
     FetchFlags {
-        number: u32,
+        message: Called,
         uid: Option<Uid>,
         flags: Option<&'a Flags>,
         recent: Recent,
@@ -78,6 +78,23 @@ pub enum Untagged<'a> {
     },
     Namespace,
     Id(&'a [(&'a str, &'a str)]),
+}
+
+/// What a FETCH response calls its message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Called {
+    Number(u32),
+    /// RFC 9586 §3.
+    Uid(Uid),
+}
+
+impl std::fmt::Display for Called {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Called::Number(number) => write!(f, "{number} FETCH"),
+            Called::Uid(uid) => write!(f, "{uid} UIDFETCH"),
+        }
+    }
 }
 
 /// A search's result as RFC 4731 §3.1 has it.
@@ -195,8 +212,8 @@ impl Untagged<'_> {
                 words.extend(keywords.iter().map(Keyword::as_str));
                 text(out, format_args!("FLAGS ({})", words.join(" ")));
             }
-            Untagged::FetchFlags { number, uid, flags: now, recent, modseq } => {
-                text(out, format_args!("{number} FETCH ("));
+            Untagged::FetchFlags { message, uid, flags: now, recent, modseq } => {
+                text(out, format_args!("{message} ("));
                 let mut separator = "";
                 if let Some(uid) = uid {
                     text(out, format_args!("UID {uid}"));

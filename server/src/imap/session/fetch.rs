@@ -3,7 +3,7 @@
 use super::ahead::Ahead;
 use super::copy::resolved;
 use super::section::{self, Place};
-use super::{Fail, Outcome, Session, binary};
+use super::{Fail, Outcome, Session, binary, called};
 use crate::imap::encode::{
     Code, Extensions, Status, body_structure, date_time, email_id, envelope, flags, string,
 };
@@ -58,9 +58,15 @@ enum Answered {
 }
 
 impl Plan {
-    fn new(mut items: Vec<FetchItem>, by: By, modifiers: &FetchModifiers, condstore: Condstore) -> Self {
-        // RFC 3501 §6.4.8: UID FETCH answers with UIDs whatever was asked.
-        if by == By::Uid && !items.contains(&FetchItem::Uid) {
+    fn new(
+        mut items: Vec<FetchItem>,
+        by: By,
+        modifiers: &FetchModifiers,
+        condstore: Condstore,
+        uid_only: bool,
+    ) -> Self {
+        // RFC 3501 §6.4.8: UID FETCH answers with UIDs whatever was asked; RFC 9586 §3: unless each response begins with one.
+        if by == By::Uid && !uid_only && !items.contains(&FetchItem::Uid) {
             items.insert(0, FetchItem::Uid);
         }
         let sees = items.iter().any(|item| {
@@ -121,7 +127,7 @@ impl Session {
             self.knows_modseqs(wire);
         }
         let condstore = if self.condstore { Condstore::On } else { Condstore::Off };
-        let plan = Plan::new(items, by, modifiers, condstore);
+        let plan = Plan::new(items, by, modifiers, condstore, self.uid_only);
         let mut left = wanted.clone();
         let (mut missing, mut undecodable) = (UidSet::new(), false);
         while let Some(first) = left.first() {
@@ -193,6 +199,7 @@ impl Session {
         let Some(selected) = &mut self.selected else { return Ok(Answered::Gone) };
         let Some(number) = selected.view.number(message.uid) else { return Ok(Answered::Gone) };
         let recent = selected.view.recent(message.uid);
+        let called = called(self.uid_only, number, message.uid);
         if let Some(structure) = &message.structure
             && !plan.items.iter().all(|item| binary::is_decodable(item, structure))
         {
@@ -200,7 +207,7 @@ impl Session {
         }
         let mut body = Body { ahead, uid: message.uid, reader: None };
         let start = wire.out().len();
-        wire.out().extend_from_slice(format!("* {number} FETCH (").as_bytes());
+        wire.out().extend_from_slice(format!("* {called} (").as_bytes());
         let mut is_first = true;
         for item in &plan.items {
             if !std::mem::take(&mut is_first) {

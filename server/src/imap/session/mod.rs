@@ -28,14 +28,14 @@ pub use auth::AuthNext;
 pub use fail::{Fail, Outcome};
 
 use super::collate::Comparator;
-use super::encode::{Code, Status, Untagged};
+use super::encode::{Called, Code, Status, Untagged};
 use super::types::{Command, MailboxArg, SelectMode, Tag, Tagged};
 use super::view::{Expunges, View};
 use super::wire::Wire;
 use crate::Services;
 use crate::auth::{Exchange, Private, mechanisms};
 use crate::net::TlsInfo;
-use gadwall_storage::{Account, AccountId, Flags, Keyword, MailboxName, MailboxRef};
+use gadwall_storage::{Account, AccountId, Flags, Keyword, MailboxName, MailboxRef, Uid};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -56,6 +56,8 @@ pub struct Session {
     qresync: bool,
     /// RFC 9051 is spoken.
     rev2: bool,
+    /// RFC 9586: no message is called by its number.
+    uid_only: bool,
     compressed: bool,
     /// How SEARCH, SORT and THREAD compare.
     comparator: Comparator,
@@ -91,6 +93,7 @@ impl Session {
             condstore: false,
             qresync: false,
             rev2: false,
+            uid_only: false,
             compressed: false,
             comparator: Comparator::default(),
         }
@@ -154,7 +157,7 @@ impl Session {
             list.extend(["CREATE-SPECIAL-USE", "CONDSTORE", "MULTIAPPEND", "WITHIN", "ESEARCH"]);
             list.extend(["SEARCHRES", "LIST-EXTENDED", "LIST-STATUS", "QRESYNC"]);
             list.extend(["SORT", "SORT=DISPLAY", "ESORT", "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES"]);
-            list.extend(["I18NLEVEL=2", "MULTISEARCH", "PARTIAL", "QUOTA", "QUOTA=RES-STORAGE"]);
+            list.extend(["I18NLEVEL=2", "MULTISEARCH", "PARTIAL", "QUOTA", "QUOTA=RES-STORAGE", "UIDONLY"]);
             if !self.compressed {
                 list.extend(["COMPRESS=DEFLATE", "UNAUTHENTICATE"]);
             }
@@ -182,7 +185,15 @@ impl Session {
     ) -> Result<Status, Fail> {
         let expunges = expunges_during(&command);
         let silent = matches!(command, Command::Select { .. } | Command::Close | Command::Unselect);
-        let mut status = match self.run(&tag, command, wire).await {
+        let by_number = self.uid_only && names_numbers(&command);
+        let outcome = match by_number {
+            // RFC 9586 §3.
+            true => {
+                Err(Status::bad("UIDONLY is enabled: name messages by UID").code(Code::UidRequired).into())
+            }
+            false => self.run(&tag, command, wire).await,
+        };
+        let mut status = match outcome {
             Ok(status) => status,
             Err(Fail::Status(status)) => status,
             Err(fail) => return Err(fail),
@@ -305,6 +316,30 @@ fn named(mailbox: &MailboxArg) -> Result<&MailboxName, Fail> {
         MailboxArg::Invalid { reason, .. } => {
             Err(Status::no(format!("Not a mailbox name: {reason}")).code(Code::Cannot).into())
         }
+    }
+}
+
+/// What a FETCH response calls a message.
+fn called(uid_only: bool, number: u32, uid: Uid) -> Called {
+    if uid_only { Called::Uid(uid) } else { Called::Number(number) }
+}
+
+/// Whether a command names messages by their numbers, or wants to be told them.
+fn names_numbers(command: &Command) -> bool {
+    use super::types::By;
+    match command {
+        Command::Fetch { by, .. }
+        | Command::Store { by, .. }
+        | Command::Copy { by, .. }
+        | Command::Move { by, .. } => *by == By::Sequence,
+        Command::Search(search) => search.by == By::Sequence || search.key.has_numbers(),
+        Command::Sort(sort) => sort.by == By::Sequence || sort.key.has_numbers(),
+        Command::Thread(thread) => thread.by == By::Sequence || thread.key.has_numbers(),
+        Command::MultiSearch(search) => search.key.has_numbers(),
+        Command::Select { params, .. } => {
+            params.qresync.as_ref().is_some_and(|known| known.numbered.is_some())
+        }
+        _ => false,
     }
 }
 

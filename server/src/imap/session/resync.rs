@@ -1,6 +1,6 @@
 //! What a client that was here before has missed (RFC 7162 §3.2, QRESYNC).
 
-use super::{Fail, Session};
+use super::{Fail, Session, called};
 use crate::imap::encode::{Status, Untagged};
 use crate::imap::types::{Qresync, SequenceSet};
 use crate::imap::view::View;
@@ -96,13 +96,15 @@ impl Session {
     pub(super) async fn tell_missed(&mut self, missed: &Missed, wire: &mut Wire) -> Result<(), Fail> {
         tell_vanished(&missed.vanished, wire);
         self.learn(missed.changed.iter().map(|message| &message.flags), wire);
+        let uid_only = self.uid_only;
         for message in &missed.changed {
             let Some(selected) = &mut self.selected else { return Ok(()) };
             let Some(number) = selected.view.number(message.uid) else { continue };
+            let called = called(uid_only, number, message.uid);
             selected.view.told(message.uid, message.modseq);
             wire.untagged(&Untagged::FetchFlags {
-                number,
-                uid: Some(message.uid),
+                message: called,
+                uid: Some(message.uid).filter(|_| !uid_only),
                 flags: Some(&message.flags),
                 recent: selected.view.recent(message.uid),
                 modseq: Some(message.modseq),

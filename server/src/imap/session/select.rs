@@ -52,9 +52,11 @@ impl Session {
             SelectMode::ReadOnly => uids.iter().rev().take(now.recent as usize).collect(),
         };
         // RFC 9051 Appendix E: without `\Recent`, and without a first unseen message.
-        let (recent, unseen) = match self.rev2 {
-            true => (None, None),
-            false => (Some(recent), self.first_unseen(at, &now, &uids).await?),
+        let (recent, unseen) = match (self.rev2, self.uid_only) {
+            (true, _) => (None, None),
+            // RFC 9586 §3: its number would be one.
+            (false, true) => (Some(recent), None),
+            (false, false) => (Some(recent), self.first_unseen(at, &now, &uids).await?),
         };
         let told = recent.as_ref().map(|recent| recent.len() as u32);
         let view = View::new(&uids, now.modseq, recent);

@@ -1,7 +1,7 @@
 //! STORE (RFC 3501 §6.4.6, RFC 7162 §3.1.3).
 
 use super::copy::resolved;
-use super::{Outcome, Session};
+use super::{Outcome, Session, called};
 use crate::imap::encode::{Code, Status, Untagged};
 use crate::imap::types::{By, SequenceSet, StoreChange};
 use crate::imap::wire::Wire;
@@ -55,7 +55,7 @@ impl Session {
 
     /// Tells the client of one message, unless it asked for silence; RFC 7162 §3.1.3: MODSEQ is told even then.
     fn answer(&mut self, message: &FlagsNow, by: By, silent: bool, knows: Knows, wire: &mut Wire) {
-        let (names_uids, condstore) = (self.names_uids(), self.condstore);
+        let (names_uids, condstore, uid_only) = (self.names_uids(), self.condstore, self.uid_only);
         let Some(selected) = &mut self.selected else { return };
         let Some(number) = selected.view.number(message.uid) else { return };
         if knows == Knows::All {
@@ -65,8 +65,8 @@ impl Session {
             return;
         }
         wire.untagged(&Untagged::FetchFlags {
-            number,
-            uid: (by == By::Uid || names_uids).then_some(message.uid),
+            message: called(uid_only, number, message.uid),
+            uid: Some(message.uid).filter(|_| !uid_only && (by == By::Uid || names_uids)),
             flags: (!silent).then_some(&message.flags),
             recent: selected.view.recent(message.uid),
             modseq: condstore.then_some(message.modseq),

@@ -1,6 +1,6 @@
 //! Brings the client's view up to date with the store.
 
-use super::{Fail, Session};
+use super::{Fail, Session, called};
 use crate::imap::encode::{Code, Recent, Status, Untagged};
 use crate::imap::types::SelectMode;
 use crate::imap::view::{Expunges, Update};
@@ -41,17 +41,19 @@ impl Session {
         let Some(selected) = &mut self.selected else { return Ok(()) };
         let updates = selected.view.apply(&delta, &claimed, expunges);
         let has_gone = selected.view.has_gone();
-        // RFC 7162 §3.2.10: with QRESYNC all expunges are one VANISHED, which comes where they would.
-        let vanished: UidSet = match self.qresync {
+        // RFC 7162 §3.2.10, RFC 9586 §3: with QRESYNC or UIDONLY all expunges are one VANISHED, which comes where they would.
+        let by_uid = self.qresync || self.uid_only;
+        let vanished: UidSet = match by_uid {
             true => updates.iter().filter_map(Update::expunged).collect(),
             false => UidSet::new(),
         };
         if !vanished.is_empty() {
             wire.untagged(&Untagged::Vanished { uids: &vanished, earlier: false });
         }
-        let (names_uids, condstore) = (self.names_uids(), self.condstore);
-        for update in updates.iter().filter(|update| !self.qresync || update.expunged().is_none()) {
-            tell(update, names_uids, condstore, wire);
+        let as_client_wants =
+            Wants { uids: self.names_uids(), modseqs: self.condstore, uid_only: self.uid_only };
+        for update in updates.iter().filter(|update| !by_uid || update.expunged().is_none()) {
+            tell(update, as_client_wants, wire);
             wire.relieve().await?;
         }
         if had_gone || has_gone {
@@ -106,17 +108,26 @@ fn tolerate(error: &StoreError) -> Result<(), Fail> {
     Ok(())
 }
 
-fn tell(update: &Update, names_uids: bool, condstore: bool, wire: &mut Wire) {
+/// What a FETCH response has that nobody asked for.
+#[derive(Clone, Copy)]
+struct Wants {
+    uids: bool,
+    modseqs: bool,
+    /// RFC 9586.
+    uid_only: bool,
+}
+
+fn tell(update: &Update, wants: Wants, wire: &mut Wire) {
     match update {
         Update::Expunge { number, .. } => wire.untagged(&Untagged::Expunge(*number)),
         Update::Exists(n) => wire.untagged(&Untagged::Exists(*n)),
         Update::Recent(n) => wire.untagged(&Untagged::Recent(*n)),
         Update::Flags { number, uid, flags, recent, modseq } => wire.untagged(&Untagged::FetchFlags {
-            number: *number,
-            uid: names_uids.then_some(*uid),
+            message: called(wants.uid_only, *number, *uid),
+            uid: Some(*uid).filter(|_| wants.uids && !wants.uid_only),
             flags: Some(flags),
             recent: if *recent == Recent::Yes { Recent::Yes } else { Recent::No },
-            modseq: condstore.then_some(*modseq),
+            modseq: wants.modseqs.then_some(*modseq),
         }),
     }
 }
