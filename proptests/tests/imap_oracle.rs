@@ -91,7 +91,6 @@ fn is_beyond_the_oracle(sent: &Sent) -> bool {
         // RFC 5256, RFC 4978, RFC 8437, RFC 9208.
         Command::Sort(_)
         | Command::Thread(_)
-        | Command::Compress
         | Command::Unauthenticate
         | Command::MultiSearch(_)
         | Command::Language(_)

@@ -200,7 +200,7 @@ fn extensions() -> BoxedStrategy<Command> {
     let by = || select(vec![By::Sequence, By::Uid]);
     let charset = prop::option::of("[A-Z][A-Z0-9-]{1,9}");
     prop_oneof![
-        1 => select(vec![Command::Compress, Command::Unauthenticate]),
+        1 => Just(Command::Unauthenticate),
         1 => bytes().prop_map(|root| Command::GetQuota { root }),
         1 => (any::<bool>(), prop::collection::vec(bytes(), 0..3)).prop_map(|(language, wishes)| match language {
             true => Command::Language(wishes),

@@ -463,7 +463,6 @@ fn plain_name(command: &Command) -> &'static str {
         Command::Logout => "LOGOUT",
         Command::StartTls => "STARTTLS",
         Command::Namespace => "NAMESPACE",
-        Command::Compress => "COMPRESS DEFLATE",
         Command::Unauthenticate => "UNAUTHENTICATE",
         Command::Idle => "IDLE",
         Command::Check => "CHECK",

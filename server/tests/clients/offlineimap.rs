@@ -1,4 +1,4 @@
-//! OfflineIMAP, which keeps mailboxes and Maildirs the same, here over a compressed connection.
+//! OfflineIMAP, which keeps mailboxes and Maildirs the same.
 
 use crate::harness::{Account, Gadwall, run};
 use crate::mail::{Mail, kept, sample};
@@ -20,19 +20,18 @@ impl Mirror {
              [Account gadwall]\nlocalrepository = here\nremoterepository = server\n\n\
              [Repository here]\ntype = Maildir\nlocalfolders = {0}/mail\nsep = .\n\n\
              [Repository server]\ntype = IMAP\nremotehost = 127.0.0.1\nremoteport = {port}\nremoteuser = {user}\n\
-             remotepass = {pass}\nssl = no\nstarttls = no\nauth_mechanisms = PLAIN\nusecompression = yes\n",
+             remotepass = {pass}\nssl = no\nstarttls = no\nauth_mechanisms = PLAIN\nusecompression = no\n",
             home.display()
         );
         fs::write(home.join("rc"), config).expect("a file");
         Self { home }
     }
 
-    /// Runs it once; what it says of its dialogue.
-    fn sync(&self) -> String {
+    /// Runs it once.
+    fn sync(&self) {
         let mut command = Command::new("offlineimap");
         command.env("HOME", &self.home).arg("-c").arg(self.home.join("rc"));
-        let said = run(command.args(["-o", "-u", "basic", "-d", "imap"]), b"");
-        said.ok()
+        run(command.args(["-o", "-u", "basic"]), b"").ok();
     }
 
     fn maildir(&self, mailbox: &str) -> PathBuf {
@@ -91,8 +90,7 @@ fn offlineimap_syncs_messages_flags_and_deletions_both_ways() {
     let (mail, mirror) = (Mail::of(&server, &account), Mirror::of(&server, &account));
     let mails: Vec<String> = (1..=10).map(|n| sample(&format!("number {n}"))).collect();
     mail.submit(&mails);
-    let said = mirror.sync();
-    assert!(said.contains("COMPRESS"), "{said}");
+    mirror.sync();
     let mut expected: Vec<String> = mails.iter().map(|m| kept(m)).collect();
     assert_same(&mirror, &mail, "INBOX", &expected);
     assert!(mirror.maildir("Sent").join("cur").is_dir(), "mailboxes of the server are made here");

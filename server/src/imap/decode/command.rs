@@ -71,13 +71,6 @@ fn command(cursor: &mut Cursor) -> Parsed<Command> {
             Command::Status { mailbox, items: status_items(cursor)? }
         }
         "APPEND" => return expected("APPEND needs a message, as a literal"),
-        "COMPRESS" => {
-            cursor.space()?;
-            if cursor.keyword()? != "DEFLATE" {
-                return expected("DEFLATE is the only compression there is");
-            }
-            Command::Compress
-        }
         "UNAUTHENTICATE" => Command::Unauthenticate,
         "GETQUOTA" => {
             cursor.space()?;

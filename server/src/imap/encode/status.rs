@@ -33,8 +33,6 @@ pub enum Code {
     Capability(String),
     /// RFC 7162 §3.2.11.
     Closed,
-    /// RFC 4978 §3.
-    CompressionActive,
     CopyUid(UidValidity, UidSet, UidSet),
     Expired,
     ExpungeIssued,
@@ -126,7 +124,6 @@ impl std::fmt::Display for Code {
             Code::Cannot => f.write_str("CANNOT"),
             Code::Capability(list) => write!(f, "CAPABILITY {list}"),
             Code::Closed => f.write_str("CLOSED"),
-            Code::CompressionActive => f.write_str("COMPRESSIONACTIVE"),
             Code::CopyUid(validity, from, to) => write!(f, "COPYUID {validity} {from} {to}"),
             Code::Expired => f.write_str("EXPIRED"),
             Code::ExpungeIssued => f.write_str("EXPUNGEISSUED"),

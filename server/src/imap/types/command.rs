@@ -162,8 +162,6 @@ pub enum Command {
     AppendDone,
     Idle,
 
-    /// RFC 4978 §3, which knows of DEFLATE alone.
-    Compress,
     /// RFC 8437.
     Unauthenticate,
     /// RFC 5255 §4.7: what the client wishes for, as sent.
