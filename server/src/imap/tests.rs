@@ -376,6 +376,22 @@ async fn close_expunges_silently_and_unselect_does_not() {
 }
 
 #[tokio::test]
+async fn every_octet_of_a_message_comes_back() {
+    let world = World::new().await;
+    let mut talk = logged_in(&world).await;
+    let message = "Subject: a\r\nContent-Transfer-Encoding: binary\r\n\r\na\0b\r\n";
+    talk.send(format!("t APPEND INBOX ~{{{}+}}\r\n{message}\r\n", message.len())).await;
+    assert!(talk.answer().await.contains("[APPENDUID"));
+    talk.cmd("SELECT INBOX").await;
+    let whole = format!("(BODY[] {{{}}}\r\n{message})\r\n", message.len());
+    let answer = talk.cmd("FETCH 1 (BODY.PEEK[])").await;
+    assert!(answer.contains(&whole), "{answer:?}");
+    // Who can't take a NUL in a literal asks for BINARY, and is told by the literal8.
+    let answer = talk.cmd("FETCH 1 (BINARY.PEEK[1])").await;
+    assert!(answer.contains("(BINARY[1] ~{5}\r\na\0b\r\n)\r\n"), "{answer:?}");
+}
+
+#[tokio::test]
 async fn several_messages_are_appended_in_one_step() {
     let world = World::new().await;
     let mut talk = selected(&world).await;

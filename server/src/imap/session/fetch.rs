@@ -303,8 +303,7 @@ impl Session {
         wire.out().push(b' ');
         match content {
             None => wire.out().extend_from_slice(b"NIL"),
-            Some(Source::Memory(mut bytes)) => {
-                without_nuls(&mut bytes);
+            Some(Source::Memory(bytes)) => {
                 wire.out().extend_from_slice(format!("{{{}}}\r\n", bytes.len()).as_bytes());
                 wire.out().extend_from_slice(&bytes);
             }
@@ -324,9 +323,7 @@ impl Session {
                 return Err(std::io::Error::other("a body ends before its size").into());
             }
             at += piece.len() as u64;
-            let from = wire.out().len();
             wire.out().extend_from_slice(&piece);
-            without_nuls(&mut wire.out()[from..]);
             wire.relieve().await?;
         }
         Ok(())
@@ -347,16 +344,6 @@ impl Body<'_, '_> {
             None => self.ahead.open(&*session.services.store, self.uid).await?,
         };
         Ok(&mut **self.reader.insert(reader))
-    }
-}
-
-/// RFC 3501 §9: a literal holds no NUL, which a message may. Its size stays what was announced; who wants the octet itself asks
-/// for BINARY.
-fn without_nuls(bytes: &mut [u8]) {
-    let mut from = 0;
-    while let Some(at) = memchr::memchr(0, &bytes[from..]) {
-        bytes[from + at] = 0x80;
-        from += at + 1;
     }
 }
 
