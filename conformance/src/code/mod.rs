@@ -7,6 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 mod framing;
+mod quota;
 mod random;
 mod timing;
 
@@ -31,7 +32,7 @@ impl fmt::Debug for Code {
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    [framing::cases(), random::cases(), timing::cases()].concat()
+    [framing::cases(), quota::cases(), random::cases(), timing::cases()].concat()
 }
 
 /// A case with its code.

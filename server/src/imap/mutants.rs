@@ -271,6 +271,11 @@ responses! {
         => "rfc9394-3.1-what-is-not-there-is-nil";
     a_quota_is_of_nothing: |r, _| vec![r.replace("(STORAGE ", "(X-STORAGE ")]
         => "rfc9208-4.1.2-the-root-is-told-with-its-quota", "rfc9208-5.1-storage-is-counted-in-kilobytes";
+    a_quota_is_in_octets: |r, _| {
+        let used = r.strip_prefix("* QUOTA \"\" (STORAGE ").and_then(|r| r.split_once(' '));
+        let octets = used.and_then(|(used, limit)| Some((used.parse::<u64>().ok()? * 1024, limit)));
+        vec![octets.map_or_else(|| r.to_owned(), |(used, limit)| format!("* QUOTA \"\" (STORAGE {used} {limit}"))]
+    } => "rfc9208-5.1-storage-is-counted-in-kilobytes";
     what_an_expunge_frees_is_not_counted: |r, _| vec![r.replace("DELETED-STORAGE 26", "DELETED-STORAGE 52")]
         => "rfc9208-4.1.4-status-tells-what-an-expunge-frees";
     a_comparator_is_never_another: |r, _| vec![r.replace("COMPARATOR i;ascii-casemap", "COMPARATOR i;unicode-casemap")]
