@@ -8,6 +8,7 @@ mod search;
 mod write;
 mod write_mailboxes;
 mod write_messages;
+mod write_searches;
 
 pub use command::{Message, Sent, append, command, commands, tag};
 pub use decoded::{decode_in_pieces, split};

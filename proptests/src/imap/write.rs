@@ -277,18 +277,6 @@ impl<'a> Writer<'a> {
         self.words(&[name, ""]);
     }
 
-    fn returns(&mut self, SearchReturns { min, max, all, count, save, partial }: &SearchReturns) {
-        self.words(&["RETURN", ""]);
-        let options = [("MIN", min), ("MAX", max), ("ALL", all), ("COUNT", count), ("SAVE", save)];
-        let mut options: Vec<&str> = options.iter().filter(|(_, is)| **is).map(|(name, _)| *name).collect();
-        let partial = partial.map(range_text);
-        options.extend(partial.as_ref().map(|_| "PARTIAL"));
-        options.extend(partial.as_deref());
-        self.text("(");
-        self.words(&options);
-        self.text(") ");
-    }
-
     fn modifiers(&mut self, FetchModifiers { changed_since, vanished, partial }: &FetchModifiers) {
         let (since, partial) = (changed_since.map(|since| since.to_string()), partial.map(range_text));
         let mut words = Vec::new();
@@ -302,104 +290,11 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn sources(&mut self, sources: &[Source]) {
-        // The selected mailbox need not be said.
-        if sources == [Source::Selected] && self.choose(2) == 0 {
-            return;
-        }
-        self.words(&["IN", ""]);
-        self.list(sources, |w, source| match source {
-            Source::Selected => w.word("SELECTED"),
-            Source::Inboxes => w.word("INBOXES"),
-            Source::Personal => w.word("PERSONAL"),
-            Source::Subscribed => w.word("SUBSCRIBED"),
-            Source::Subtree(mailboxes) => w.source("SUBTREE", mailboxes),
-            Source::SubtreeOne(mailboxes) => w.source("SUBTREE-ONE", mailboxes),
-            Source::Mailboxes(mailboxes) => w.source("MAILBOXES", mailboxes),
-        });
-        self.text(" ");
-    }
-
-    fn source(&mut self, name: &str, mailboxes: &[MailboxArg]) {
-        self.words(&[name, ""]);
-        match mailboxes {
-            [one] if self.choose(2) == 0 => self.mailbox(one),
-            several => self.list(several, Self::mailbox),
-        }
-    }
-
-    fn charset_and_keys(&mut self, charset: &str, key: &SearchKey) {
-        self.text(" ");
-        self.astring(charset.as_bytes());
-        self.text(" ");
-        self.keys(key);
-    }
-
     pub(super) fn message_command(&mut self, command: &Command) {
         match command {
             Command::Expunge { uids: Some(set) } => {
                 self.on(By::Uid, "EXPUNGE");
                 self.sequence_set(set);
-            }
-            Command::Search(SearchCommand { by, returns, charset, key }) => {
-                self.on(*by, "SEARCH");
-                if let Some(returns) = returns {
-                    self.returns(returns);
-                }
-                if let Some(charset) = charset {
-                    self.words(&["CHARSET", ""]);
-                    // RFC 3501 §9 search has an astring; RFC 9051 §9 and others no literal.
-                    match self.spelling.strict {
-                        true => self.text(charset),
-                        false => self.astring(charset.as_bytes()),
-                    }
-                    self.text(" ");
-                }
-                self.keys(key);
-            }
-            Command::MultiSearch(MultiSearchCommand { sources, returns, charset, key }) => {
-                self.words(&["ESEARCH", ""]);
-                self.sources(sources);
-                if let Some(returns) = returns {
-                    self.returns(returns);
-                }
-                if let Some(charset) = charset {
-                    self.words(&["CHARSET", ""]);
-                    self.astring(charset.as_bytes());
-                    self.text(" ");
-                }
-                self.keys(key);
-            }
-            Command::Sort(SortCommand { by, returns, criteria, charset, key }) => {
-                self.on(*by, "SORT");
-                if let Some(returns) = returns {
-                    self.returns(returns);
-                }
-                self.list(criteria, |w, SortCriterion { key, reverse }| {
-                    if *reverse {
-                        w.words(&["REVERSE", ""]);
-                    }
-                    w.word(match key {
-                        SortKey::Arrival => "ARRIVAL",
-                        SortKey::Cc => "CC",
-                        SortKey::Date => "DATE",
-                        SortKey::From => "FROM",
-                        SortKey::Size => "SIZE",
-                        SortKey::Subject => "SUBJECT",
-                        SortKey::To => "TO",
-                        SortKey::DisplayFrom => "DISPLAYFROM",
-                        SortKey::DisplayTo => "DISPLAYTO",
-                    });
-                });
-                self.charset_and_keys(charset, key);
-            }
-            Command::Thread(ThreadCommand { by, algorithm, charset, key }) => {
-                self.on(*by, "THREAD");
-                self.word(match algorithm {
-                    ThreadAlgorithm::OrderedSubject => "ORDEREDSUBJECT",
-                    ThreadAlgorithm::References => "REFERENCES",
-                });
-                self.charset_and_keys(charset, key);
             }
             Command::Fetch { by, set, items, modifiers } => {
                 self.on(*by, "FETCH");
@@ -419,6 +314,9 @@ impl<'a> Writer<'a> {
                 self.sequence_set(set);
                 self.text(" ");
                 self.mailbox(to);
+            }
+            Command::Search(_) | Command::MultiSearch(_) | Command::Sort(_) | Command::Thread(_) => {
+                self.searching_command(command);
             }
             plain => self.word(plain_name(plain)),
         }
@@ -446,7 +344,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-fn range_text(PartialRange { first, last, from_end }: PartialRange) -> String {
+pub(super) fn range_text(PartialRange { first, last, from_end }: PartialRange) -> String {
     let sign = if from_end { "-" } else { "" };
     format!("{sign}{first}:{sign}{last}")
 }

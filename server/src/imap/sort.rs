@@ -38,7 +38,7 @@ impl Sortable {
     pub fn compare(&self, other: &Self, criteria: &[SortCriterion]) -> Ordering {
         let pairs = self.keys.iter().zip(&other.keys).zip(criteria);
         let by_keys = pairs.map(|((a, b), criterion)| if criterion.reverse { b.cmp(a) } else { a.cmp(b) });
-        by_keys.fold(Ordering::Equal, Ordering::then).then(self.uid.cmp(&other.uid))
+        by_keys.into_iter().find(|order| order.is_ne()).unwrap_or_else(|| self.uid.cmp(&other.uid))
     }
 }
 

@@ -46,8 +46,11 @@ impl Threadable {
 
     /// How much memory it takes, in bytes: itself, and what [`thread`] makes of it.
     pub fn bytes(&self) -> usize {
-        let ids = self.references.iter().chain(&self.id).map(|id| id.len() + 96).sum::<usize>();
-        size_of::<Self>() + 128 + self.subject.text.len() + ids
+        // A node, its places in the lists of each step, and its entries in the two tables.
+        const NODE: usize = 320;
+        // Each id may stand for a message that is not there, which is a node as well.
+        let ids = self.references.iter().chain(&self.id).map(|id| id.len() + NODE).sum::<usize>();
+        size_of::<Self>() + NODE + self.subject.text.len() + ids
     }
 }
 

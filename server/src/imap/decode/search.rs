@@ -14,19 +14,14 @@ const DEPTH: usize = 50;
 /// ` [RETURN (…) ][CHARSET name ]key key …`
 pub fn search(cursor: &mut Cursor, by: By) -> Parsed<SearchCommand> {
     cursor.space()?;
-    let mut wanted = None;
-    if cursor.word("RETURN") {
-        cursor.space()?;
-        wanted = Some(returns(cursor)?);
-        cursor.space()?;
-    }
+    let returns = returns(cursor)?;
     let mut charset = None;
     if cursor.word("CHARSET") {
         cursor.space()?;
         charset = Some(String::from_utf8_lossy(&cursor.astring()?).to_ascii_uppercase());
         cursor.space()?;
     }
-    Ok(SearchCommand { by, returns: wanted, charset, key: keys(cursor)? })
+    Ok(SearchCommand { by, returns, charset, key: keys(cursor)? })
 }
 
 /// ` [IN (source …) ][RETURN (…) ][CHARSET name ]key key …` (RFC 7377 §4)
@@ -71,7 +66,12 @@ pub fn keys(cursor: &mut Cursor) -> Parsed<SearchKey> {
     Ok(all_of(keys))
 }
 
-pub fn returns(cursor: &mut Cursor) -> Parsed<SearchReturns> {
+/// `RETURN (…) `, or nothing.
+pub fn returns(cursor: &mut Cursor) -> Parsed<Option<SearchReturns>> {
+    if !cursor.word("RETURN") {
+        return Ok(None);
+    }
+    cursor.space()?;
     let mut wanted = SearchReturns::default();
     let options = cursor.list(0, |cursor| {
         match cursor.keyword()?.as_str() {
@@ -94,7 +94,8 @@ pub fn returns(cursor: &mut Cursor) -> Parsed<SearchReturns> {
         return expected("either ALL or PARTIAL");
     }
     wanted.all |= options.is_empty();
-    Ok(wanted)
+    cursor.space()?;
+    Ok(Some(wanted))
 }
 
 fn all_of(mut keys: Vec<SearchKey>) -> SearchKey {

@@ -7,12 +7,7 @@ use crate::imap::types::{By, SortCommand, SortCriterion, SortKey, ThreadAlgorith
 /// ` [RETURN (…) ](criteria) charset key …`
 pub fn sort(cursor: &mut Cursor, by: By) -> Parsed<SortCommand> {
     cursor.space()?;
-    let mut wanted = None;
-    if cursor.word("RETURN") {
-        cursor.space()?;
-        wanted = Some(returns(cursor)?);
-        cursor.space()?;
-    }
+    let returns = returns(cursor)?;
     let mut criteria: Vec<SortCriterion> = Vec::new();
     cursor.list(1, |cursor| {
         let criterion = criterion(cursor)?;
@@ -23,7 +18,7 @@ pub fn sort(cursor: &mut Cursor, by: By) -> Parsed<SortCommand> {
         Ok(())
     })?;
     let charset = charset(cursor)?;
-    Ok(SortCommand { by, returns: wanted, criteria, charset, key: keys(cursor)? })
+    Ok(SortCommand { by, returns, criteria, charset, key: keys(cursor)? })
 }
 
 fn criterion(cursor: &mut Cursor) -> Parsed<SortCriterion> {

@@ -212,40 +212,17 @@ impl Untagged<'_> {
                 words.extend(keywords.iter().map(Keyword::as_str));
                 text(out, format_args!("FLAGS ({})", words.join(" ")));
             }
-            Untagged::FetchFlags { message, uid, flags: now, recent, modseq } => {
+            Untagged::FetchFlags { message, uid, flags, recent, modseq } => {
                 text(out, format_args!("{message} ("));
-                let mut separator = "";
-                if let Some(uid) = uid {
-                    text(out, format_args!("UID {uid}"));
-                    separator = " ";
-                }
-                if let Some(now) = now {
-                    text(out, format_args!("{separator}FLAGS "));
-                    flags(now, *recent, out);
-                    separator = " ";
-                }
-                if let Some(modseq) = modseq {
-                    text(out, format_args!("{separator}MODSEQ ({modseq})"));
-                }
+                told_flags(*uid, *flags, *recent, *modseq, out);
                 out.push(b')');
             }
             Untagged::List(entry) => list("LIST", entry, names, out),
             Untagged::Lsub(entry) => list("LSUB", entry, names, out),
             Untagged::Search { numbers, modseq } => {
-                text(out, format_args!("SEARCH"));
-                numbers.iter().for_each(|n| text(out, format_args!(" {n}")));
-                // RFC 7162 §3.1.5: only when something was found.
-                if let Some(modseq) = modseq.filter(|_| !numbers.is_empty()) {
-                    text(out, format_args!(" (MODSEQ {modseq})"));
-                }
+                found("SEARCH", numbers.iter().map(Uid::get), *modseq, out);
             }
-            Untagged::Sort { numbers, modseq } => {
-                text(out, format_args!("SORT"));
-                numbers.iter().for_each(|n| text(out, format_args!(" {n}")));
-                if let Some(modseq) = modseq.filter(|_| !numbers.is_empty()) {
-                    text(out, format_args!(" (MODSEQ {modseq})"));
-                }
-            }
+            Untagged::Sort { numbers, modseq } => found("SORT", numbers.iter().copied(), *modseq, out),
             Untagged::Thread { threads, number } => {
                 text(out, format_args!("THREAD"));
                 if !threads.is_empty() {
@@ -259,23 +236,14 @@ impl Untagged<'_> {
                 mailbox(name, names, out);
                 status_items(at, items, *append_limit, *deleted_bytes, out);
             }
-            // RFC 9208 §5.1: in units of 1024 octets.
-            Untagged::Quota { used_bytes, limit_bytes } => {
-                let (used, limit) = (used_bytes.div_ceil(1024), limit_bytes / 1024);
-                text(out, format_args!("QUOTA \"\" (STORAGE {used} {limit})"));
-            }
+            Untagged::Quota { used_bytes, limit_bytes } => quota(*used_bytes, *limit_bytes, out),
             Untagged::QuotaRoot { name } => {
                 text(out, format_args!("QUOTAROOT "));
                 mailbox(name, names, out);
                 text(out, format_args!(" \"\""));
             }
             Untagged::Language(tags) => text(out, format_args!("LANGUAGE ({})", tags.join(" "))),
-            Untagged::Comparator { active, matching } => {
-                text(out, format_args!("COMPARATOR {active}"));
-                if matching.len() > 1 {
-                    text(out, format_args!(" ({})", matching.join(" ")));
-                }
-            }
+            Untagged::Comparator { active, matching } => comparator(active, matching, out),
             Untagged::Namespace => text(out, format_args!("NAMESPACE ((\"\" \"/\")) NIL NIL")),
             Untagged::Id(fields) => {
                 let pairs: Vec<String> = fields.iter().map(|(f, v)| format!("\"{f}\" \"{v}\"")).collect();
@@ -290,6 +258,51 @@ fn text(out: &mut Vec<u8>, arguments: std::fmt::Arguments) {
     use std::io::Write;
     // Writing into a vector can't fail.
     let _ = out.write_fmt(arguments);
+}
+
+fn told_flags(
+    uid: Option<Uid>,
+    now: Option<&Flags>,
+    recent: Recent,
+    modseq: Option<ModSeq>,
+    out: &mut Vec<u8>,
+) {
+    let mut separator = "";
+    if let Some(uid) = uid {
+        text(out, format_args!("UID {uid}"));
+        separator = " ";
+    }
+    if let Some(now) = now {
+        text(out, format_args!("{separator}FLAGS "));
+        flags(now, recent, out);
+        separator = " ";
+    }
+    if let Some(modseq) = modseq {
+        text(out, format_args!("{separator}MODSEQ ({modseq})"));
+    }
+}
+
+fn found(kind: &str, numbers: impl Iterator<Item = u32>, modseq: Option<u64>, out: &mut Vec<u8>) {
+    out.extend_from_slice(kind.as_bytes());
+    let before = out.len();
+    numbers.for_each(|n| text(out, format_args!(" {n}")));
+    // RFC 7162 §3.1.5, §3.1.9: only when something was found.
+    if let Some(modseq) = modseq.filter(|_| out.len() > before) {
+        text(out, format_args!(" (MODSEQ {modseq})"));
+    }
+}
+
+/// RFC 9208 §5.1: in units of 1024 octets.
+fn quota(used_bytes: u64, limit_bytes: u64, out: &mut Vec<u8>) {
+    let (used, limit) = (used_bytes.div_ceil(1024), limit_bytes / 1024);
+    text(out, format_args!("QUOTA \"\" (STORAGE {used} {limit})"));
+}
+
+fn comparator(active: &str, matching: &[&str], out: &mut Vec<u8>) {
+    text(out, format_args!("COMPARATOR {active}"));
+    if matching.len() > 1 {
+        text(out, format_args!(" ({})", matching.join(" ")));
+    }
 }
 
 fn list(kind: &str, entry: &ListEntry, names: Text, out: &mut Vec<u8>) {

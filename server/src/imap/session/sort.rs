@@ -18,7 +18,6 @@ impl Session {
     pub(super) async fn sort(&mut self, tag: &Tag, command: SortCommand, wire: &mut Wire) -> Outcome {
         let services = self.services.clone();
         let SortCommand { by, returns, criteria, charset, key } = command;
-        // RFC 9051 knows no SORT: its response stays what RFC 5256 §4 has.
         let wanted = returns.unwrap_or_default();
         let comparator = self.comparator;
         let selected = self.selected()?;
@@ -130,5 +129,18 @@ impl Room {
         }
         let status = Status::no("That is too much to be sorted at once: search for fewer messages");
         Err(status.code(Code::Limit).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_much_to_be_sorted_is_refused() {
+        let mut room = Room::default();
+        assert!(room.take(ROOM).is_ok());
+        let Err(Fail::Status(status)) = room.take(1) else { panic!("there is no room left") };
+        assert_eq!(status.code, Some(Code::Limit));
     }
 }

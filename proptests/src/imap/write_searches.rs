@@ -1,0 +1,112 @@
+//! SEARCH, ESEARCH, SORT and THREAD to bytes.
+
+use super::write::{Writer, range_text};
+use gadwall::imap::types::*;
+
+impl Writer<'_> {
+    pub(super) fn searching_command(&mut self, command: &Command) {
+        match command {
+            Command::Search(SearchCommand { by, returns, charset, key }) => {
+                self.on(*by, "SEARCH");
+                self.returns(*returns);
+                if let Some(charset) = charset {
+                    self.words(&["CHARSET", ""]);
+                    // RFC 3501 §9 search has an astring; RFC 9051 §9 and others no literal.
+                    match self.spelling.strict {
+                        true => self.text(charset),
+                        false => self.astring(charset.as_bytes()),
+                    }
+                    self.text(" ");
+                }
+                self.keys(key);
+            }
+            Command::MultiSearch(MultiSearchCommand { sources, returns, charset, key }) => {
+                self.words(&["ESEARCH", ""]);
+                self.sources(sources);
+                self.returns(*returns);
+                if let Some(charset) = charset {
+                    self.words(&["CHARSET", ""]);
+                    self.astring(charset.as_bytes());
+                    self.text(" ");
+                }
+                self.keys(key);
+            }
+            Command::Sort(SortCommand { by, returns, criteria, charset, key }) => {
+                self.on(*by, "SORT");
+                self.returns(*returns);
+                self.list(criteria, |w, SortCriterion { key, reverse }| {
+                    if *reverse {
+                        w.words(&["REVERSE", ""]);
+                    }
+                    w.word(match key {
+                        SortKey::Arrival => "ARRIVAL",
+                        SortKey::Cc => "CC",
+                        SortKey::Date => "DATE",
+                        SortKey::From => "FROM",
+                        SortKey::Size => "SIZE",
+                        SortKey::Subject => "SUBJECT",
+                        SortKey::To => "TO",
+                        SortKey::DisplayFrom => "DISPLAYFROM",
+                        SortKey::DisplayTo => "DISPLAYTO",
+                    });
+                });
+                self.charset_and_keys(charset, key);
+            }
+            Command::Thread(ThreadCommand { by, algorithm, charset, key }) => {
+                self.on(*by, "THREAD");
+                self.word(match algorithm {
+                    ThreadAlgorithm::OrderedSubject => "ORDEREDSUBJECT",
+                    ThreadAlgorithm::References => "REFERENCES",
+                });
+                self.charset_and_keys(charset, key);
+            }
+            other => unreachable!("{other:?} searches nothing"),
+        }
+    }
+
+    fn returns(&mut self, returns: Option<SearchReturns>) {
+        let Some(SearchReturns { min, max, all, count, save, partial }) = returns else { return };
+        self.words(&["RETURN", ""]);
+        let options = [("MIN", min), ("MAX", max), ("ALL", all), ("COUNT", count), ("SAVE", save)];
+        let mut options: Vec<&str> = options.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
+        let partial = partial.map(range_text);
+        options.extend(partial.as_ref().map(|_| "PARTIAL"));
+        options.extend(partial.as_deref());
+        self.text("(");
+        self.words(&options);
+        self.text(") ");
+    }
+
+    fn sources(&mut self, sources: &[Source]) {
+        // The selected mailbox need not be said.
+        if sources == [Source::Selected] && self.choose(2) == 0 {
+            return;
+        }
+        self.words(&["IN", ""]);
+        self.list(sources, |w, source| match source {
+            Source::Selected => w.word("SELECTED"),
+            Source::Inboxes => w.word("INBOXES"),
+            Source::Personal => w.word("PERSONAL"),
+            Source::Subscribed => w.word("SUBSCRIBED"),
+            Source::Subtree(mailboxes) => w.source("SUBTREE", mailboxes),
+            Source::SubtreeOne(mailboxes) => w.source("SUBTREE-ONE", mailboxes),
+            Source::Mailboxes(mailboxes) => w.source("MAILBOXES", mailboxes),
+        });
+        self.text(" ");
+    }
+
+    fn source(&mut self, name: &str, mailboxes: &[MailboxArg]) {
+        self.words(&[name, ""]);
+        match mailboxes {
+            [one] if self.choose(2) == 0 => self.mailbox(one),
+            several => self.list(several, Self::mailbox),
+        }
+    }
+
+    fn charset_and_keys(&mut self, charset: &str, key: &SearchKey) {
+        self.text(" ");
+        self.astring(charset.as_bytes());
+        self.text(" ");
+        self.keys(key);
+    }
+}
