@@ -39,6 +39,8 @@ pub const FILES: &[(&str, &str)] = &[
     ("searching", include_str!("../cases/searching.txt")),
     ("esearch", include_str!("../cases/esearch.txt")),
     ("searchres", include_str!("../cases/searchres.txt")),
+    ("composing", include_str!("../cases/composing.txt")),
+    ("utf8", include_str!("../cases/utf8.txt")),
     ("binary", include_str!("../cases/binary.txt")),
     ("sorting", include_str!("../cases/sorting.txt")),
     ("partial", include_str!("../cases/partial.txt")),

@@ -4,7 +4,9 @@
 use gadwall::imap::decode::{Event, Limits};
 use gadwall::imap::types::*;
 use gadwall_proptests::config;
-use gadwall_proptests::imap::{Sent, Spelling, Writer, append, command, decode_in_pieces, tag};
+use gadwall_proptests::imap::{
+    Content, Message, Sent, Spelling, Writer, append, command, decode_in_pieces, tag,
+};
 use gadwall_storage::{Uid, UidSet};
 use imap_codec::CommandCodec;
 use imap_codec::decode::Decoder;
@@ -77,9 +79,12 @@ fn merged(set: &SequenceSet) -> SequenceSet {
 /// What imap-codec does not know, or knows otherwise; all else it has to read.
 fn is_beyond_the_oracle(sent: &Sent) -> bool {
     let command = match sent {
-        // RFC 3502.
-        Sent::Append { messages, .. } => {
-            return messages.len() > 1 || messages.iter().any(|m| m.content.contains(&0));
+        // RFC 3502, RFC 4469, RFC 6855, RFC 8508.
+        Sent::Append(append) => {
+            let plain = |m: &Message| matches!(&m.content, Content::Whole(octets) if !octets.contains(&0));
+            return append.replaces.is_some()
+                || append.messages.len() > 1
+                || !append.messages.iter().all(plain);
         }
         Sent::Command(tagged) => &tagged.command,
     };
@@ -140,10 +145,19 @@ fn is_beyond_it(key: &SearchKey) -> bool {
     }
 }
 
+fn to(piece: &mut AppendPiece) -> Option<&mut MailboxArg> {
+    match piece {
+        AppendPiece::To { mailbox, .. } => Some(mailbox),
+        _ => None,
+    }
+}
+
 /// The mailboxes that an event names.
 fn mailboxes(event: &mut Event) -> Vec<&mut MailboxArg> {
     match event {
-        Event::Append { header, .. } => vec![&mut header.mailbox],
+        Event::Append { pieces, .. } | Event::Command(Tagged { command: Command::Append(pieces), .. }) => {
+            pieces.iter_mut().filter_map(to).collect()
+        }
         Event::Command(Tagged { command, .. }) => match command {
             Command::Rename { from, to } => vec![from, to],
             Command::Select { mailbox, .. }

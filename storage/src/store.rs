@@ -162,6 +162,17 @@ pub trait Messages: Send + Sync {
     async fn move_messages(&self, op: OpId, from: MailboxRef, uids: &UidSet, to: MailboxId)
     -> Result<Copied>;
 
+    /// Appends a message to `to` and expunges `uid`, in one step (RFC 8508 §3.4), for which the quota has to allow only
+    /// what they differ by. `NotFound(Message)` when `uid` is not there; then nothing is appended.
+    async fn replace(
+        &self,
+        op: OpId,
+        from: MailboxRef,
+        uid: Uid,
+        to: MailboxId,
+        message: NewMessage,
+    ) -> Result<Replaced>;
+
     /// Expunges those of `uids` that exist and, for `Which::Deleted`, have `\Deleted`.
     async fn expunge(&self, op: OpId, at: MailboxRef, uids: &UidSet, which: Which) -> Result<Expunged>;
 }

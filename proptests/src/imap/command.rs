@@ -12,7 +12,17 @@ use std::num::NonZeroU32;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Sent {
     Command(Tagged),
-    Append { tag: Tag, mailbox: MailboxArg, messages: Vec<Message> },
+    Append(Append),
+}
+
+/// APPEND or REPLACE.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Append {
+    pub tag: Tag,
+    pub mailbox: MailboxArg,
+    pub replaces: Option<(By, SeqNum)>,
+    /// One if it replaces.
+    pub messages: Vec<Message>,
 }
 
 /// A message of an APPEND.
@@ -20,7 +30,23 @@ pub enum Sent {
 pub struct Message {
     pub flags: Flags,
     pub date: Option<Timestamp>,
-    pub content: Vec<u8>,
+    pub content: Content,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    Whole(Vec<u8>),
+    /// RFC 6855 §4.
+    Utf8(Vec<u8>),
+    /// RFC 4469 §3; at least one.
+    Parts(Vec<Part>),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Part {
+    Text(Vec<u8>),
+    Utf8(Vec<u8>),
+    Url(Vec<u8>),
 }
 
 pub fn tag() -> BoxedStrategy<Tag> {
@@ -43,17 +69,37 @@ pub fn append() -> BoxedStrategy<Sent> {
         // A day off the ends leaves room for any time zone.
         Timestamp::from_secs(i64::from(day.0.clamp(-719_160, 2_932_890)) * 86_400 + secs)
     });
+    let octets = || {
+        prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..60),
+            Just(b"x NOOP\r\ny LOGIN {3+}\r\n\r\n.\r\n".to_vec()),
+        ]
+    };
+    let part = prop_oneof![
+        2 => octets().prop_map(Part::Text),
+        1 => octets().prop_map(Part::Utf8),
+        3 => bytes().prop_map(Part::Url),
+    ];
     let content = prop_oneof![
-        prop::collection::vec(any::<u8>(), 0..60),
-        Just(b"x NOOP\r\ny LOGIN {3+}\r\n\r\n.\r\n".to_vec()),
+        12 => octets().prop_map(Content::Whole),
+        1 => octets().prop_map(Content::Utf8),
+        2 => prop::collection::vec(part, 1..4).prop_map(Content::Parts),
     ];
     let message = (flags(), prop::option::of(date), content).prop_map(|(flags, date, content)| Message {
         flags,
         date,
         content,
     });
-    (tag(), mailbox(), prop::collection::vec(message, 1..3))
-        .prop_map(|(tag, mailbox, messages)| Sent::Append { tag, mailbox, messages })
+    let number = prop_oneof![3 => (1u32..).prop_map(|n| NonZeroU32::new(n).map_or(SeqNum::Star, SeqNum::Number)),
+        1 => Just(SeqNum::Star)];
+    let replaces = prop::option::weighted(0.1, (select(vec![By::Sequence, By::Uid]), number));
+    (tag(), mailbox(), replaces, prop::collection::vec(message, 1..3))
+        .prop_map(|(tag, mailbox, replaces, mut messages)| {
+            if replaces.is_some() {
+                messages.truncate(1);
+            }
+            Sent::Append(Append { tag, mailbox, replaces, messages })
+        })
         .boxed()
 }
 

@@ -10,7 +10,7 @@ mod write_mailboxes;
 mod write_messages;
 mod write_searches;
 
-pub use command::{Message, Sent, append, command, commands, tag};
+pub use command::{Append, Content, Message, Part, Sent, append, command, commands, tag};
 pub use decoded::{decode_in_pieces, split};
 pub use names::{bytes, flags, mailbox, sequence_set};
 pub use write::{Spelling, Writer, spelling};

@@ -1,11 +1,11 @@
 //! Typed commands to bytes, in any of the spellings the grammar allows.
 
-use super::command::{Message, Sent};
+use super::command::{Append, Content, Message, Part, Sent};
 use gadwall::imap::decode::Event;
 use gadwall::imap::mutf7;
 use gadwall::imap::types::*;
 use gadwall::time::Civil;
-use gadwall_storage::{FlagChange, Flags, MailboxName, SystemFlag, Timestamp};
+use gadwall_storage::{FlagChange, Flags, SystemFlag, Timestamp};
 use proptest::prelude::*;
 
 /// Which spelling to take where there are several: a number for each choice, used in turn; none is the plainest.
@@ -41,7 +41,7 @@ impl<'a> Writer<'a> {
                 self.command(&tagged.command);
                 self.expected.push(Event::Command(tagged.clone()));
             }
-            Sent::Append { tag, mailbox, messages } => self.append(tag, mailbox, messages),
+            Sent::Append(append) => self.append(append),
         }
         self.text("\r\n");
     }
@@ -182,13 +182,22 @@ impl<'a> Writer<'a> {
         self.text(&format!("{day} {clock} {sign}{:02}{:02}\"", zone / 3600, zone / 60 % 60));
     }
 
-    fn append(&mut self, tag: &Tag, mailbox: &MailboxArg, messages: &[Message]) {
+    fn append(&mut self, Append { tag, mailbox, replaces, messages }: &Append) {
         self.text(tag.as_str());
         self.text(" ");
-        self.word("APPEND");
+        match replaces {
+            None => self.word("APPEND"),
+            Some((by, number)) => {
+                let name = if *by == By::Uid { ["UID", "REPLACE"].as_slice() } else { &["REPLACE"] };
+                self.separated(name, |w, word| w.word(word));
+                self.text(" ");
+                self.sequence_set(&SequenceSet::new(vec![(*number, *number)]).expect("one range"));
+            }
+        }
         self.text(" ");
         self.mailbox(mailbox);
-        for (i, Message { flags, date, content }) in messages.iter().enumerate() {
+        let mut pieces = vec![AppendPiece::To { mailbox: mailbox.clone(), replaces: *replaces }];
+        for Message { flags, date, content } in messages {
             self.text(" ");
             if !flags.is_empty() || self.choose(2) == 1 {
                 self.list(&Self::flag_words(flags), |w, flag| w.text(flag));
@@ -198,20 +207,52 @@ impl<'a> Writer<'a> {
                 self.date_time(*date);
                 self.text(" ");
             }
-            let needs_continue = self.announce(content.len());
-            self.out.extend_from_slice(content);
-            // Each further message goes where the first went; its mailbox says nothing.
-            let mailbox = if i == 0 { mailbox.clone() } else { MailboxArg::Name(MailboxName::inbox()) };
-            let header =
-                AppendHeader { mailbox, flags: flags.clone(), date: *date, size: content.len() as u64 };
-            self.expected.push(Event::Append { tag: tag.clone(), header, needs_continue });
-            if !content.is_empty() {
-                self.expected.push(Event::MessageData(content.clone().into()));
+            pieces.push(AppendPiece::Message { flags: flags.clone(), date: *date });
+            match content {
+                Content::Whole(octets) => self.message(tag, octets, &mut pieces),
+                Content::Utf8(octets) => self.utf8_message(tag, octets, &mut pieces),
+                Content::Parts(parts) => {
+                    self.word("CATENATE");
+                    self.text(" ");
+                    self.list(parts, |w, part| match part {
+                        Part::Utf8(octets) => w.utf8_message(tag, octets, &mut pieces),
+                        Part::Text(octets) => {
+                            w.word("TEXT");
+                            w.text(" ");
+                            w.message(tag, octets, &mut pieces);
+                        }
+                        Part::Url(url) => {
+                            w.word("URL");
+                            w.text(" ");
+                            w.astring(url);
+                            pieces.push(AppendPiece::Url(url.clone()));
+                        }
+                    });
+                }
             }
-            self.expected.push(Event::MessageEnd);
         }
-        let done = Tagged { tag: tag.clone(), command: Command::AppendDone };
+        let done = Tagged { tag: tag.clone(), command: Command::Append(pieces) };
         self.expected.push(Event::Command(done));
+    }
+
+    /// `UTF8 (~{n}…)`
+    fn utf8_message(&mut self, tag: &Tag, octets: &[u8], pieces: &mut Vec<AppendPiece>) {
+        self.word("UTF8");
+        self.text(" (~");
+        self.message(tag, octets, pieces);
+        self.text(")");
+    }
+
+    /// A literal that is a message or a part of one, after `pieces`, which it takes.
+    fn message(&mut self, tag: &Tag, octets: &[u8], pieces: &mut Vec<AppendPiece>) {
+        let needs_continue = self.announce(octets.len());
+        self.out.extend_from_slice(octets);
+        let (size, pieces) = (octets.len() as u64, std::mem::take(pieces));
+        self.expected.push(Event::Append { tag: tag.clone(), pieces, size, needs_continue });
+        if !octets.is_empty() {
+            self.expected.push(Event::MessageData(octets.to_vec().into()));
+        }
+        self.expected.push(Event::MessageEnd);
     }
 
     fn command(&mut self, command: &Command) {

@@ -20,6 +20,7 @@ pub enum Call {
     SetFlags { at: MailboxRef, uids: UidSet, change: FlagChange, unchanged_since: Option<u64> },
     Copy { from: MailboxRef, uids: UidSet, to: MailboxId },
     Move { from: MailboxRef, uids: UidSet, to: MailboxId },
+    Replace { from: MailboxRef, uid: Uid, to: MailboxId, body: u8 },
     Expunge { at: MailboxRef, uids: UidSet, which: Which },
 }
 
@@ -32,6 +33,7 @@ pub enum Answer {
     Appended(Appended),
     Flags(FlagsStored),
     Copied(Copied),
+    Replaced(Replaced),
     Expunged(Expunged),
 }
 
@@ -54,6 +56,9 @@ impl Call {
             }
             Call::Copy { from, uids, to } => Answer::Copied(store.copy(op, *from, uids, *to).await?),
             Call::Move { from, uids, to } => Answer::Copied(store.move_messages(op, *from, uids, *to).await?),
+            Call::Replace { from, uid, to, body } => {
+                Answer::Replaced(store.replace(op, *from, *uid, *to, message(*body, 0)).await?)
+            }
             Call::Expunge { at, uids, which } => {
                 Answer::Expunged(store.expunge(op, *at, uids, *which).await?)
             }
@@ -68,7 +73,7 @@ impl Call {
     pub fn target(&self) -> Option<MailboxId> {
         match self {
             Call::Append { at, .. } => Some(at.mailbox),
-            Call::Copy { to, .. } | Call::Move { to, .. } => Some(*to),
+            Call::Copy { to, .. } | Call::Move { to, .. } | Call::Replace { to, .. } => Some(*to),
             _ => None,
         }
     }

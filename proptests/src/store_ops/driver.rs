@@ -262,6 +262,12 @@ impl Driver {
                 let to = self.target(from, *to);
                 sides(&|s| Call::Move { from: from.at(s), uids: uids.uids(), to: to.ids[s] })
             }
+            Step::Replace { from, uid, to, body } => {
+                let from = self.known(*from)?;
+                let to = self.target(from, *to);
+                let (uid, body) = (Uid::new(1 + u32::from(uid % 12))?, *body);
+                sides(&|s| Call::Replace { from: from.at(s), uid, to: to.ids[s], body })
+            }
             Step::Expunge { at, uids, all } => {
                 let at = self.known(*at)?;
                 let which = if all.is_multiple_of(2) { Which::All } else { Which::Deleted };

@@ -70,6 +70,10 @@ impl Names {
     pub fn answer(&mut self, answer: Answer, target: Option<MailboxId>) -> Answer {
         match (answer, target) {
             (Answer::Mailbox(m), _) => Answer::Mailbox(self.mailbox(m)),
+            (Answer::Replaced(mut replaced), Some(to)) => {
+                replaced.appended.uidvalidity = self.validity(to, replaced.appended.uidvalidity);
+                Answer::Replaced(replaced)
+            }
             (Answer::Appended(a), Some(to)) => {
                 Answer::Appended(Appended { uidvalidity: self.validity(to, a.uidvalidity), ..a })
             }

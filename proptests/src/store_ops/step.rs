@@ -65,6 +65,12 @@ pub enum Step {
         uids: Pick,
         to: u8,
     },
+    Replace {
+        from: u8,
+        uid: u8,
+        to: u8,
+        body: u8,
+    },
     Expunge {
         at: u8,
         uids: Pick,
@@ -189,6 +195,8 @@ fn messages() -> impl Strategy<Value = Step> {
         ),
         4 => (n(), pick(), n()).prop_map(|(from, uids, to)| Step::Copy { from, uids, to }),
         4 => (n(), pick(), n()).prop_map(|(from, uids, to)| Step::Move { from, uids, to }),
+        3 => (n(), n(), n(), n())
+            .prop_map(|(from, uid, to, body)| Step::Replace { from, uid, to, body }),
         2 => (n(), pick(), n()).prop_map(|(at, uids, all)| Step::Expunge { at, uids, all }),
         1 => n().prop_map(|at| Step::ClaimRecent { at }),
         1 => (n(), 0u8..20).prop_map(|(at, since)| Step::Changes { at, since }),

@@ -68,6 +68,7 @@ files! {
     attributes "attributes"
     auth "auth"
     binary "binary"
+    composing "composing"
     condstore "condstore"
     esearch "esearch"
     fetch "fetch"
@@ -96,4 +97,5 @@ files! {
     uidonly "uidonly"
     unauthenticate "unauthenticate"
     uidplus_and_move "uidplus-move"
+    utf8 "utf8"
 }

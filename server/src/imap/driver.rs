@@ -3,7 +3,7 @@
 use super::decode::Event;
 use super::encode::Status;
 use super::session::{Appending, AuthNext, Fail, Peer, Session};
-use super::types::{AppendHeader, Command, Tag, Tagged};
+use super::types::{AppendPiece, Command, Tag, Tagged};
 use super::view::Expunges;
 use super::wire::Wire;
 use crate::Services;
@@ -116,19 +116,16 @@ impl Driver {
         match event {
             Event::Command(tagged) => return self.command(tagged).await,
             Event::ContinueLiteral => self.wire.continuation("Go on"),
-            Event::Append { tag, header, needs_continue } => {
-                return self.append(tag, header, needs_continue).await;
+            Event::Append { tag, pieces, size, needs_continue } => {
+                return self.append(tag, (pieces, size), needs_continue).await;
             }
             Event::MessageData(bytes) => {
                 if let Some(appending) = &mut self.appending {
                     appending.data(&bytes);
                 }
             }
-            Event::MessageEnd => {
-                if let Some(appending) = &mut self.appending {
-                    appending.message_ends();
-                }
-            }
+            // The message may go on.
+            Event::MessageEnd => {}
             // Nobody asked for a line.
             Event::Line(_) => {}
             Event::Bad { tag, reason } => {
@@ -163,7 +160,11 @@ impl Driver {
             }
             Command::Idle => self.idle(&tag).await,
             Command::Unauthenticate => self.unauthenticate(&tag).await,
-            Command::AppendDone => self.append_done(&tag).await,
+            Command::Append(pieces) => {
+                let so_far = self.appending.take();
+                let status = self.session.append_ends(&tag, so_far, pieces, &mut self.wire).await?;
+                self.count(Judgement::of(&status))
+            }
             command => {
                 let status = self.session.execute(Tagged { tag, command }, &mut self.wire).await?;
                 self.trust();
@@ -254,9 +255,14 @@ impl Driver {
         }
     }
 
-    async fn append(&mut self, tag: Tag, header: AppendHeader, needs_continue: bool) -> Result<Flow, Fail> {
+    async fn append(
+        &mut self,
+        tag: Tag,
+        (pieces, size): (Vec<AppendPiece>, u64),
+        needs_continue: bool,
+    ) -> Result<Flow, Fail> {
         let so_far = self.appending.take();
-        match self.session.append_begins(header, so_far).await {
+        match self.session.append_goes_on(so_far, pieces, size).await {
             Ok(appending) => {
                 self.appending = Some(appending);
                 self.wire.decoder.accept_message();
@@ -273,20 +279,6 @@ impl Driver {
             }
             Err(fail) => Err(fail),
         }
-    }
-
-    async fn append_done(&mut self, tag: &Tag) -> Result<Flow, Fail> {
-        let status = match self.appending.take() {
-            None => Status::bad("No message came"),
-            Some(appending) => match self.session.append_done(appending, &mut self.wire).await {
-                Ok(status) | Err(Fail::Status(status)) => status,
-                Err(fail) => return Err(fail),
-            },
-        };
-        // Before the answer: clients want EXISTS when they have appended to the selected mailbox.
-        self.session.sync(&mut self.wire, Expunges::Allowed).await?;
-        self.wire.status(Some(tag), &status);
-        self.count(Judgement::of(&status))
     }
 
     /// RFC 2177.

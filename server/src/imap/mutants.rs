@@ -284,6 +284,18 @@ responses! {
         => "rfc7377-2.1-each-mailbox-that-has-some-is-told", "rfc7377-2.2-without-sources-it-is-the-selected-mailbox";
     a_message_is_called_by_its_number: |r, _| vec![r.replace(" UIDFETCH (", " FETCH (UID 1 ")]
         => "rfc9586-3-fetch-responses-begin-with-the-uid", "rfc9586-3-changes-of-others-are-told-by-uid";
+    a_bad_url_has_no_code: |r, _| vec![without_code(r, "[BADURL")]
+        => "rfc4469-4.1-a-url-of-nothing-is-badurl", "rfc4469-4.1-the-first-bad-url-is-named";
+    a_part_is_left_out: |r, _| vec![r.replace("{40}\r\nX-Before: 1\r\n", "{27}\r\n")]
+        => "rfc4469-3-a-url-stands-for-a-message";
+    a_replaced_message_stays: |r, _| if r.ends_with(" EXPUNGE\r\n") { vec![] } else { vec![r.into()] }
+        => "rfc8508-3.2-replace-takes-a-message-for-another", "rfc8508-3.4-others-see-both-at-once";
+    a_replacement_is_told_afterwards: |r, _| if r.starts_with("* OK [APPENDUID") { vec![] } else { vec![r.into()] }
+        => "rfc8508-4.3-the-uid-is-told-before-the-expunge";
+    an_8_bit_header_is_taken: |r, _| vec![r.replace(" NO The header has 8-bit", " OK The header has 8-bit")]
+        => "rfc6855-4-8-bit-headers-are-refused-before";
+    utf_8_is_sent_to_all: |r, _| vec![r.replace("t&APw-r", "tür")]
+        => "rfc6855-3-utf-8-is-not-sent-to-others", "rfc6855-3-names-are-utf-8-once-it-is-enabled";
     the_delimiter_is_nil: |r, _| {
         vec![if r.starts_with("* LIST") { r.replace(" \"/\" ", " NIL ") } else { r.into() }]
     } => "rfc3501-6.3.8-an-empty-pattern-asks-for-the-delimiter";

@@ -111,6 +111,16 @@ impl Messages for TrickyStore {
     ) -> Result<Copied> {
         self.inner.move_messages(op, from, uids, to).await
     }
+    async fn replace(
+        &self,
+        op: OpId,
+        from: MailboxRef,
+        uid: Uid,
+        to: MailboxId,
+        message: NewMessage,
+    ) -> Result<Replaced> {
+        self.inner.replace(op, from, uid, to, message).await
+    }
     async fn expunge(&self, op: OpId, at: MailboxRef, uids: &UidSet, which: Which) -> Result<Expunged> {
         self.expunges.lock().unwrap().push(op);
         self.begun.add_permits(1);

@@ -192,6 +192,7 @@ macro_rules! __contract_claims {
                 set_flags_happens_once
                 copy_happens_once
                 move_happens_once
+                replace_happens_once
                 expunge_happens_once
                 an_outcome_without_effect_is_recorded_too
                 a_message_is_known_again_by_what_it_was_made_from
@@ -214,6 +215,7 @@ macro_rules! __contract_claims {
                 quota_is_exact_to_the_byte
                 a_batch_over_quota_leaves_nothing
                 copies_count_and_moves_do_not
+                a_replacement_needs_room_for_what_it_adds
                 what_goes_makes_room_at_once
                 a_quota_that_was_lowered_costs_no_mail
                 appends_at_once_do_not_overshoot
@@ -235,6 +237,9 @@ macro_rules! __contract_claims {
                 a_move_within_one_mailbox_gives_new_uids
                 a_moving_message_is_never_missing_and_never_twice
                 of_movers_of_one_message_one_gets_it
+                a_replacement_takes_a_message_for_another_in_one_step
+                a_replacement_within_one_mailbox_has_the_next_uid
+                a_replacement_of_nothing_changes_nothing
                 expunge_takes_the_deleted_ones_or_all
                 an_expunge_of_nothing_changes_nothing
                 a_batch_is_all_or_nothing

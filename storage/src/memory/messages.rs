@@ -16,7 +16,7 @@ impl Messages for MemoryStore {
     async fn append(&self, op: OpId, at: MailboxRef, messages: Vec<NewMessage>) -> Result<Appended> {
         let digests = messages.iter().map(digest).collect::<Result<Vec<_>>>()?;
         let print = Fingerprint::of("append", &(at, digests));
-        self.mutate(op, print, |state, context| append(state, context, at, messages))
+        self.mutate(op, print, |state, context| append(state, context, at, messages, 0))
     }
 
     async fn uids(&self, at: MailboxRef) -> Result<(Mailbox, UidSet)> {
@@ -81,6 +81,24 @@ impl Messages for MemoryStore {
         })
     }
 
+    async fn replace(
+        &self,
+        op: OpId,
+        from: MailboxRef,
+        uid: Uid,
+        to: MailboxId,
+        message: NewMessage,
+    ) -> Result<Replaced> {
+        let print = Fingerprint::of("replace", &(from, uid, to, digest(&message)?));
+        self.mutate(op, print, |state, context| {
+            let old = state.mailbox(from, context.now)?.rows.get(&uid);
+            let freed = old.ok_or(StoreError::NotFound(Subject::Message))?.message.size;
+            let at = MailboxRef { mailbox: to, ..from };
+            let appended = append(state, context, at, vec![message], freed)?;
+            Ok(Replaced { appended, expunged: expunge(state, context, from, UidSet::single(uid)) })
+        })
+    }
+
     async fn expunge(&self, op: OpId, at: MailboxRef, uids: &UidSet, which: Which) -> Result<Expunged> {
         self.mutate(op, Fingerprint::of("expunge", &(at, uids, which)), |state, context| {
             let mailbox = state.mailbox(at, context.now)?;
@@ -91,20 +109,22 @@ impl Messages for MemoryStore {
     }
 }
 
+/// `freed`: bytes that go in the same step.
 fn append(
     state: &mut State,
     context: &Context,
     at: MailboxRef,
     messages: Vec<NewMessage>,
+    freed: u64,
 ) -> Result<Appended> {
     let owner = state.account(at.account, context.now)?;
     let retention = owner.account.retention_secs;
     let mailbox = state.mailbox(at, context.now)?;
-    let (count, added) = (messages.len() as u64, messages.iter().map(|m| m.body.size()).sum());
+    let (count, added) = (messages.len() as u64, messages.iter().map(|m| m.body.size()).sum::<u64>());
     if count > 0 {
         mailbox.has_uids_for(messages.len())?;
         mailbox.has_keywords_for(messages.iter().map(|m| &m.flags), context.limits.keywords_per_mailbox)?;
-        owner.admit(added)?;
+        owner.admit(added.saturating_sub(freed))?;
     }
     let rows: Vec<Row> = messages.into_iter().map(|m| new_row(context, m, retention)).collect();
     let mailbox = state.mailbox_mut(at, context.now)?;

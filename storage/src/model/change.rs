@@ -45,6 +45,14 @@ pub struct FlagsNow {
     pub changed: bool,
 }
 
+/// Outcome of a replacement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    pub appended: Appended,
+    /// Of the mailbox that the message was in.
+    pub expunged: Expunged,
+}
+
 /// Outcome of an expunge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expunged {

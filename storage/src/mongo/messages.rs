@@ -97,6 +97,25 @@ impl Messages for MongoStore {
         self.stepwise(op, print, from, (uids, Room::None), |uids| Transfer::moving(from, uids, to)).await
     }
 
+    async fn replace(
+        &self,
+        op: OpId,
+        from: MailboxRef,
+        uid: Uid,
+        to: MailboxId,
+        message: NewMessage,
+    ) -> Result<Replaced> {
+        self.writable()?;
+        let messages = prepare(vec![message]).await?;
+        let arguments: Vec<_> = messages.iter().map(Prepared::identity).collect();
+        let print = Fingerprint::of("replace", &(from, uid, to, arguments));
+        for message in &messages {
+            message.store(&self.shared).await?;
+        }
+        let append = Append { at: MailboxRef { mailbox: to, ..from }, messages };
+        self.once(from.account, op, print, Replace { from, uid, append }).await
+    }
+
     async fn expunge(&self, op: OpId, at: MailboxRef, uids: &UidSet, which: Which) -> Result<Expunged> {
         let print = Fingerprint::of("expunge", &(at, uids, which));
         self.stepwise(op, print, at, (uids, Room::None), |uids| Expunge { at, uids, which }).await
@@ -159,16 +178,23 @@ impl Mutation for Append {
     }
 
     async fn run(&self, tx: &mut Tx<'_>) -> Step<Appended> {
+        self.run_freeing(tx, 0).await
+    }
+}
+
+impl Append {
+    /// `freed`: bytes that go in the same step.
+    async fn run_freeing(&self, tx: &mut Tx<'_>, freed: u64) -> Step<Appended> {
         let (at, messages) = (self.at, &self.messages);
         let mut owner = tx.account(at.account).await?;
         let mut record = tx.mailbox(at).await?;
-        let (count, added) = (messages.len(), messages.iter().map(Prepared::size).sum());
+        let (count, added) = (messages.len(), messages.iter().map(Prepared::size).sum::<u64>());
         if count == 0 {
             return Ok(Appended { uidvalidity: record.uidvalidity, uids: Vec::new(), modseq: record.modseq });
         }
         record.has_uids_for(count)?;
         record.has_keywords_for(messages.iter().map(|m| &m.flags), tx.shared.limits.keywords_per_mailbox)?;
-        admit(&owner.account, added)?;
+        admit(&owner.account, added.saturating_sub(freed))?;
         content::refer(tx, messages.iter()).await?;
         record.modseq = record.modseq.next();
         let mut uids = Vec::with_capacity(count);
@@ -196,6 +222,40 @@ impl Mutation for Append {
         tx.delta.appended += count as i64;
         tx.delta.messages_taken += count as i64;
         Ok(outcome)
+    }
+}
+
+/// [`Messages::replace`].
+struct Replace {
+    from: MailboxRef,
+    uid: Uid,
+    append: Append,
+}
+
+#[async_trait]
+impl Mutation for Replace {
+    type Outcome = Replaced;
+
+    fn locks(&self) -> Locks {
+        Locks {
+            mailboxes: vec![self.append.at.mailbox, self.from.mailbox],
+            account: Some(self.from.account),
+            ..Locks::default()
+        }
+    }
+
+    async fn renew(&self, shared: &Shared) -> Step<()> {
+        self.append.renew(shared).await
+    }
+
+    /// Expunges after it has appended: what is refused is refused before anything is written.
+    async fn run(&self, tx: &mut Tx<'_>) -> Step<Replaced> {
+        tx.mailbox(self.from).await?;
+        let rows = tx.rows(self.from.mailbox, &UidSet::single(self.uid)).await?;
+        let freed = rows.first().ok_or(StoreError::NotFound(Subject::Message))?.1.size;
+        let appended = self.append.run_freeing(tx, freed).await?;
+        let record = tx.mailbox(self.from).await?;
+        Ok(Replaced { appended, expunged: expunge(tx, self.from, record, rows).await? })
     }
 }
 

@@ -9,6 +9,7 @@ use super::store::{Reader, SledStore};
 use super::transfer;
 use super::tx::Tx;
 use super::writer::Asks;
+use crate::body::Manifest;
 use crate::records::Appending;
 use crate::records::admit;
 use crate::*;
@@ -27,18 +28,9 @@ impl Messages for SledStore {
         loop {
             let kept: Vec<NewMessage> = messages.iter().map(again).collect();
             let prepared = self.prepare(kept, write).await?;
-            let arguments: Vec<_> = prepared
-                .iter()
-                .map(|p| match &p.new.made_from {
-                    Some(digest) => Appending::Named(digest),
-                    None => {
-                        let (new, delivery) = (&p.new, p.new.delivery.as_ref());
-                        Appending::Whole(&p.manifest, &new.flags, new.internal_date, delivery)
-                    }
-                })
-                .collect();
+            let arguments: Vec<_> = prepared.iter().map(identity).collect();
             let print = Fingerprint::of("append", &(at, arguments));
-            match self.once(Asks::GROWS, op, print, move |tx| append(tx, at, prepared)).await {
+            match self.once(Asks::GROWS, op, print, move |tx| append(tx, at, prepared, 0)).await {
                 Err(e) if has_raced(&e) && write == Write::New => write = Write::All,
                 outcome => return outcome,
             }
@@ -121,6 +113,28 @@ impl Messages for SledStore {
         self.once(Asks::SHRINKS, op, print, move |tx| transfer::move_messages(tx, from, &uids, to)).await
     }
 
+    async fn replace(
+        &self,
+        op: OpId,
+        from: MailboxRef,
+        uid: Uid,
+        to: MailboxId,
+        message: NewMessage,
+    ) -> Result<Replaced> {
+        self.writable()?;
+        let mut write = Write::New;
+        loop {
+            let prepared = self.prepare(vec![again(&message)], write).await?;
+            let arguments: Vec<_> = prepared.iter().map(identity).collect();
+            let print = Fingerprint::of("replace", &(from, uid, to, arguments));
+            let replacing = move |tx: &mut Tx| replace(tx, from, uid, to, prepared);
+            match self.once(Asks::GROWS, op, print, replacing).await {
+                Err(e) if has_raced(&e) && write == Write::New => write = Write::All,
+                outcome => return outcome,
+            }
+        }
+    }
+
     async fn expunge(&self, op: OpId, at: MailboxRef, uids: &UidSet, which: Which) -> Result<Expunged> {
         let print = Fingerprint::of("expunge", &(at, uids, which));
         let uids = uids.clone();
@@ -147,6 +161,17 @@ impl SledStore {
     }
 }
 
+/// What makes a message the same one when its append is repeated.
+fn identity(prepared: &Prepared) -> Appending<'_, &Manifest> {
+    match &prepared.new.made_from {
+        Some(digest) => Appending::Named(digest),
+        None => {
+            let (new, delivery) = (&prepared.new, prepared.new.delivery.as_ref());
+            Appending::Whole(&prepared.manifest, &new.flags, new.internal_date, delivery)
+        }
+    }
+}
+
 /// The same message once more: its bytes are shared.
 fn again(message: &NewMessage) -> NewMessage {
     NewMessage {
@@ -170,16 +195,33 @@ pub fn shown(reader: &Reader, uid: Uid, row: &RowRecord, details: Details) -> Re
     Ok(message)
 }
 
-fn append(tx: &mut Tx, at: MailboxRef, messages: Vec<Prepared>) -> Result<Appended> {
+/// Expunges after it has appended: what is refused is refused before anything has changed.
+fn replace(
+    tx: &mut Tx,
+    from: MailboxRef,
+    uid: Uid,
+    to: MailboxId,
+    message: Vec<Prepared>,
+) -> Result<Replaced> {
+    tx.mailbox(from, tx.now)?;
+    let rows = tx.rows(from.mailbox, &UidSet::single(uid))?;
+    let freed = rows.first().ok_or(StoreError::NotFound(Subject::Message))?.1.size;
+    let appended = append(tx, MailboxRef { mailbox: to, ..from }, message, freed)?;
+    let mut record = tx.mailbox(from, tx.now)?;
+    Ok(Replaced { appended, expunged: expunge(tx, from, &mut record, rows)? })
+}
+
+/// `freed`: bytes that go in the same step.
+fn append(tx: &mut Tx, at: MailboxRef, messages: Vec<Prepared>, freed: u64) -> Result<Appended> {
     let owner = tx.account(at.account, tx.now)?;
     let mut record = tx.mailbox(at, tx.now)?;
-    let (count, added) = (messages.len(), messages.iter().map(|m| m.manifest.size).sum());
+    let (count, added) = (messages.len(), messages.iter().map(|m| m.manifest.size).sum::<u64>());
     if count == 0 {
         return Ok(Appended { uidvalidity: record.uidvalidity, uids: Vec::new(), modseq: record.modseq });
     }
     record.has_uids_for(count)?;
     record.has_keywords_for(messages.iter().map(|m| &m.new.flags), tx.limits.keywords_per_mailbox)?;
-    admit(&owner, added)?;
+    admit(&owner, added.saturating_sub(freed))?;
     record.modseq = record.modseq.next();
     let mut uids = Vec::with_capacity(count);
     for message in messages {

@@ -2,7 +2,7 @@
 
 use super::cursor::{Cursor, Parsed, Syntax, expected};
 use super::mailbox::{flags, mailbox, pattern, sequence_set, status_items};
-use super::{fetch, search, sort};
+use super::{append, fetch, search, sort};
 use crate::imap::types::*;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -70,7 +70,8 @@ fn command(cursor: &mut Cursor) -> Parsed<Command> {
             cursor.space()?;
             Command::Status { mailbox, items: status_items(cursor)? }
         }
-        "APPEND" => return expected("APPEND needs a message, as a literal"),
+        "APPEND" => append::append(cursor)?,
+        "REPLACE" => append::replace(cursor, By::Sequence)?,
         "UNAUTHENTICATE" => Command::Unauthenticate,
         "GETQUOTA" => {
             cursor.space()?;
@@ -91,6 +92,9 @@ fn command(cursor: &mut Cursor) -> Parsed<Command> {
             if name == "EXPUNGE" {
                 cursor.space()?;
                 return Ok(Command::Expunge { uids: Some(sequence_set(cursor)?) });
+            }
+            if name == "REPLACE" {
+                return append::replace(cursor, By::Uid);
             }
             on_messages(cursor, &name, By::Uid)?
         }

@@ -122,14 +122,14 @@ impl<'a> Cursor<'a> {
         self.require(b'"', "expected a quoted string")?;
         let plain = self.take_while(|b| !matches!(b, b'"' | b'\\' | b'\r' | b'\n' | 0));
         if self.eat(b'"') {
-            return Ok(Cow::Borrowed(plain));
+            return self.in_its_charset(Cow::Borrowed(plain));
         }
         let mut text = plain.to_vec();
         loop {
             match self.peek() {
                 Some(b'"') => {
                     self.eat(b'"');
-                    return Ok(Cow::Owned(text));
+                    return self.in_its_charset(Cow::Owned(text));
                 }
                 Some(b'\\') => {
                     self.eat(b'\\');
@@ -148,6 +148,14 @@ impl<'a> Cursor<'a> {
                     );
                 }
             }
+        }
+    }
+
+    /// RFC 6855 §3, RFC 9051 §4.3: once quoted strings may be UTF-8, what is not is BAD.
+    fn in_its_charset(&self, text: Cow<'a, [u8]>) -> Parsed<Cow<'a, [u8]>> {
+        match self.text == Text::Utf8 && std::str::from_utf8(&text).is_err() {
+            true => expected("a quoted string that is not UTF-8"),
+            false => Ok(text),
         }
     }
 

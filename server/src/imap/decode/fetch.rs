@@ -74,7 +74,8 @@ fn is_lazy(cursor: &mut Cursor) -> Parsed<bool> {
     Ok(true)
 }
 
-fn section(cursor: &mut Cursor) -> Parsed<Section> {
+/// `[section]`
+pub fn section(cursor: &mut Cursor) -> Parsed<Section> {
     cursor.require(b'[', "expected [")?;
     let mut path = Vec::new();
     while cursor.peek().is_some_and(|b| b.is_ascii_digit()) {

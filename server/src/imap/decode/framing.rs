@@ -1,7 +1,7 @@
 //! Where commands begin and end.
 
 use super::Event;
-use super::append::{self, Position};
+use super::append::{self, Open, Position};
 use super::command;
 use crate::imap::types::{Tag, Text};
 use bytes::{Buf, Bytes, BytesMut};
@@ -32,8 +32,8 @@ pub struct Decoder {
     state: State,
     /// Set while the rest of a command is skipped.
     skipping: Option<Skip>,
-    /// Whether this command has had a message (APPEND), and its tag.
-    appending: Option<Tag>,
+    /// Set once this command has had a literal of a message (APPEND).
+    appending: Option<Open>,
     /// How mailbox names travel.
     text: Text,
 }
@@ -258,8 +258,8 @@ impl Decoder {
     fn finish(&mut self, start: usize) -> Option<Event> {
         let text = std::mem::take(&mut self.command);
         self.literals = 0;
-        if let Some(tag) = self.appending.take() {
-            return Some(append::end(tag, trim_end(&text)));
+        if let Some(open) = self.appending.take() {
+            return Some(append::end(open, trim_end(&text), self.text));
         }
         // Some clients send an empty line before a command; it means nothing.
         if start == 0 && trim_end(&text).is_empty() {
@@ -272,20 +272,21 @@ impl Decoder {
     }
 
     fn literal(&mut self, Announced { size, sync }: Announced) -> Option<Event> {
-        let tag = self.appending.clone();
-        match append::position(trim_end(&self.command), self.text, tag.as_ref(), size) {
-            Position::Message(tag, header) => {
+        match append::position(trim_end(&self.command), self.text, self.appending.as_ref()) {
+            Position::Message(open, pieces) => {
                 self.command.clear();
                 self.literals = 0;
-                self.appending = Some(tag.clone());
+                let tag = open.tag.clone();
+                self.appending = Some(open);
                 self.state = State::Decision { size, sync };
-                return Some(Event::Append { tag, header, needs_continue: sync });
+                return Some(Event::Append { tag, pieces, size, needs_continue: sync });
             }
             Position::Wrong(tag, reason) => return self.refuse(tag, reason, Announced { size, sync }),
             Position::Argument => {}
         }
         if self.literals as u64 + size > self.limits.literal_bytes as u64 {
-            let tag = command::tag_of(&self.command);
+            let tag = self.appending.as_ref().map(|open| open.tag.clone());
+            let tag = tag.or_else(|| command::tag_of(&self.command));
             return self.refuse(tag, "a literal is too large".into(), Announced { size, sync });
         }
         self.literals += size as usize;

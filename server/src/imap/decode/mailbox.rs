@@ -89,7 +89,7 @@ pub fn sequence_set(cursor: &mut Cursor) -> Parsed<SequenceSet> {
     SequenceSet::new(ranges).ok_or(Syntax("expected a sequence set".into()))
 }
 
-fn sequence_number(cursor: &mut Cursor) -> Parsed<SeqNum> {
+pub fn sequence_number(cursor: &mut Cursor) -> Parsed<SeqNum> {
     if cursor.eat(b'*') {
         return Ok(SeqNum::Star);
     }

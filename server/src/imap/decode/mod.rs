@@ -12,10 +12,12 @@ mod framing;
 mod mailbox;
 mod search;
 mod sort;
+mod url;
 
 pub use framing::{Decoder, Limits};
+pub use url::message_url;
 
-use super::types::{AppendHeader, Tag, Tagged};
+use super::types::{AppendPiece, Tag, Tagged};
 use bytes::Bytes;
 
 /// What came out of the client's bytes.
@@ -25,15 +27,15 @@ pub enum Event {
     Command(Tagged),
     /// A command's (not a message's) synchronising literal was accepted: send a continuation request.
     ContinueLiteral,
-    /// An APPEND has come as far as a message's literal: answer with [`Decoder::accept_message`] or
-    /// [`Decoder::refuse_message`]. `needs_continue`: it is synchronising, so that acceptance comes with a
+    /// An APPEND or REPLACE has come as far as a literal of `size` bytes that is a message or a part of one, after `pieces`:
+    /// answer with [`Decoder::accept_message`] or [`Decoder::refuse_message`]. `needs_continue`: it is synchronising, so that acceptance comes with a
     /// continuation request, and after a refusal the next line is a command (RFC 7888 §4). A non-synchronising one
     /// that is refused is swallowed, with the rest of its command.
-    Append { tag: Tag, header: AppendHeader, needs_continue: bool },
+    Append { tag: Tag, pieces: Vec<AppendPiece>, size: u64, needs_continue: bool },
     /// More of the message's bytes. Only after `accept_message`.
     MessageData(Bytes),
-    /// The message's bytes are complete. The command ends with `Command(AppendDone)`, or goes on with
-    /// another `Append` (MULTIAPPEND, RFC 3502).
+    /// The literal is complete. The command ends with a `Command(Append)`, or goes on with another `Append`
+    /// (MULTIAPPEND, CATENATE).
     MessageEnd,
     /// A line that answers a continuation request (AUTHENTICATE, IDLE), without its line break.
     Line(Bytes),

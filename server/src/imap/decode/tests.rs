@@ -171,13 +171,16 @@ fn a_refused_literal_is_swallowed_or_never_sent() {
 fn an_append_streams_its_message() {
     let input = b"a APPEND {4+}\r\nSent (\\Seen x) \" 7-Feb-1994 21:52:25 -0800\" {5}\r\nhello\r\nb NOOP\r\n";
     let got = events(input, 3);
-    let Event::Append { header, needs_continue: true, .. } = &got[0] else { panic!("{got:?}") };
-    assert_eq!((&header.mailbox, header.size), (&name("Sent"), 5));
-    assert_eq!(header.date, Some(Timestamp::from_secs(760_686_745)));
-    assert!(header.flags.has(SystemFlag::Seen));
+    let Event::Append { pieces, size: 5, needs_continue: true, .. } = &got[0] else { panic!("{got:?}") };
+    let [AppendPiece::To { mailbox, replaces: None }, AppendPiece::Message { flags, date }] = &pieces[..]
+    else {
+        panic!("{pieces:?}")
+    };
+    assert_eq!((mailbox, *date), (&name("Sent"), Some(Timestamp::from_secs(760_686_745))));
+    assert!(flags.has(SystemFlag::Seen));
     assert_eq!(got[1], Event::MessageData("hello".into()));
     assert_eq!(got[2], Event::MessageEnd);
-    assert!(matches!(&got[3], Event::Command(Tagged { command: Command::AppendDone, .. })));
+    assert!(matches!(&got[3], Event::Command(Tagged { command: Command::Append(_), .. })));
     assert!(matches!(&got[4], Event::Command(_)));
 }
 
@@ -186,7 +189,48 @@ fn several_messages_can_be_appended_at_once() {
     let got = events(b"a APPEND x {1+}\r\n1 (\\Seen) {0+}\r\n {1+}\r\n3\r\n", 4);
     let appends = got.iter().filter(|e| matches!(e, Event::Append { .. })).count();
     assert_eq!(appends, 3, "{got:?}");
-    assert!(matches!(got.last(), Some(Event::Command(Tagged { command: Command::AppendDone, .. }))));
+    assert!(matches!(got.last(), Some(Event::Command(Tagged { command: Command::Append(_), .. }))));
+}
+
+#[test]
+fn a_message_is_made_of_parts() {
+    let input = b"a UID REPLACE 7 {3+}\r\nBox CATENATE (URL /x/;UID=1 TEXT {2+}\r\nhi URL {9+}\r\n/y/;UID=2 UTF8 (~{1+}\r\n!))\r\n";
+    let got = events(input, 3);
+    let Event::Append { pieces, size: 2, .. } = &got[0] else { panic!("{got:?}") };
+    assert!(
+        matches!(&pieces[0], AppendPiece::To { replaces: Some((By::Uid, SeqNum::Number(n))), .. } if n.get() == 7)
+    );
+    assert_eq!(pieces[2], AppendPiece::Url(b"/x/;UID=1".to_vec()));
+    let Event::Append { pieces, size: 1, .. } = &got[3] else { panic!("{got:?}") };
+    assert_eq!(pieces[..], [AppendPiece::Url(b"/y/;UID=2".to_vec())]);
+    assert!(
+        matches!(&got[6], Event::Command(Tagged { command: Command::Append(last), .. }) if last.is_empty())
+    );
+    assert_eq!(got.len(), 7);
+}
+
+#[test]
+fn parts_that_are_none_are_bad() {
+    for input in [
+        "a APPEND x CATENATE ()",
+        "a APPEND x CATENATE (URL)",
+        "a APPEND x CATENATE (URL /y/;UID=1",
+        "a APPEND x CATENATE (TEXT abc)",
+        "a APPEND x CATENATE (FILE abc)",
+        "a APPEND x CATENATE",
+        "a APPEND x UTF8 ({1+}\r\nx)",
+        "a APPEND x UTF8 (~{1+}\r\nx",
+        "a APPEND x CATENATE (TEXT {1+}\r\nx",
+        "a REPLACE 1 x {1+}\r\nx {1+}\r\nx",
+        "a REPLACE 0 x {1+}\r\nx",
+        "a REPLACE 1,2 x {1+}\r\nx",
+        "a UID REPLACE x {1+}\r\nx",
+        "a APPEND x",
+        "a APPEND x (\\Seen)",
+    ] {
+        let got = events(format!("{input}\r\n").as_bytes(), 4);
+        assert!(matches!(got.last(), Some(Event::Bad { tag: Some(_), .. })), "{input}: {got:?}");
+    }
 }
 
 #[test]

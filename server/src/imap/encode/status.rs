@@ -27,6 +27,8 @@ pub enum Code {
     AppendUid(UidValidity, UidSet),
     AuthenticationFailed,
     BadCharset,
+    /// RFC 4469 §4.1: as sent.
+    BadUrl(Vec<u8>),
     /// RFC 5255 §4.9.
     BadComparator,
     Cannot,
@@ -120,6 +122,15 @@ impl std::fmt::Display for Code {
             Code::AuthenticationFailed => f.write_str("AUTHENTICATIONFAILED"),
             // RFC 3501 §7.1: the charsets that are known.
             Code::BadCharset => f.write_str("BADCHARSET (US-ASCII UTF-8 ISO-8859-1 WINDOWS-1252 UTF-7)"),
+            Code::BadUrl(url) => {
+                f.write_str("BADURL ")?;
+                // RFC 4469 §5 url-resp-text; what can't stand there is escaped.
+                url.iter().try_for_each(|byte| match byte {
+                    b'\\' | b']' => write!(f, "%{byte:02X}"),
+                    0x21..=0x7e => write!(f, "{}", char::from(*byte)),
+                    byte => write!(f, "%{byte:02X}"),
+                })
+            }
             Code::BadComparator => f.write_str("BADCOMPARATOR"),
             Code::Cannot => f.write_str("CANNOT"),
             Code::Capability(list) => write!(f, "CAPABILITY {list}"),

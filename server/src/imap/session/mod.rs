@@ -4,6 +4,7 @@ mod ahead;
 mod append;
 mod auth;
 mod binary;
+mod catenate;
 mod copy;
 mod enable;
 mod expunge;
@@ -56,6 +57,8 @@ pub struct Session {
     qresync: bool,
     /// RFC 9051 is spoken.
     rev2: bool,
+    /// RFC 6855: the client takes UTF-8 in quoted strings.
+    utf8: bool,
     /// RFC 9586: no message is called by its number.
     uid_only: bool,
     /// How SEARCH, SORT and THREAD compare.
@@ -92,6 +95,7 @@ impl Session {
             condstore: false,
             qresync: false,
             rev2: false,
+            utf8: false,
             uid_only: false,
             comparator: Comparator::default(),
         }
@@ -136,7 +140,7 @@ impl Session {
             list.extend(["SEARCHRES", "LIST-EXTENDED", "LIST-STATUS", "QRESYNC"]);
             list.extend(["SORT", "SORT=DISPLAY", "ESORT", "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES"]);
             list.extend(["I18NLEVEL=2", "MULTISEARCH", "PARTIAL", "QUOTA", "QUOTA=RES-STORAGE"]);
-            list.extend(["UIDONLY", "UNAUTHENTICATE"]);
+            list.extend(["UIDONLY", "UNAUTHENTICATE", "CATENATE", "URL-PARTIAL", "REPLACE", "UTF8=ACCEPT"]);
             list.extend(["STATUS=SIZE", "BINARY", "OBJECTID", "SAVEDATE", "PREVIEW"]);
             // RFC 7889 §2: every mailbox takes messages of this size.
             return format!("{} APPENDLIMIT={}", list.join(" "), self.services.limits.message_bytes);
@@ -159,22 +163,30 @@ impl Session {
         Tagged { tag, command }: Tagged,
         wire: &mut Wire,
     ) -> Result<Status, Fail> {
-        let expunges = expunges_during(&command);
         let silent = matches!(command, Command::Select { .. } | Command::Close | Command::Unselect);
+        let expunges = (!silent).then(|| expunges_during(&command));
         let by_number = self.uid_only && names_numbers(&command);
         let outcome = match by_number {
-            // RFC 9586 §3.
-            true => {
-                Err(Status::bad("UIDONLY is enabled: name messages by UID").code(Code::UidRequired).into())
-            }
+            true => Err(uid_required().into()),
             false => self.run(&tag, command, wire).await,
         };
+        self.conclude(&tag, outcome, expunges, wire).await
+    }
+
+    /// Answers a command, after what has changed meanwhile unless `expunges` is `None`.
+    async fn conclude(
+        &mut self,
+        tag: &Tag,
+        outcome: Outcome,
+        expunges: Option<Expunges>,
+        wire: &mut Wire,
+    ) -> Result<Status, Fail> {
         let mut status = match outcome {
             Ok(status) => status,
             Err(Fail::Status(status)) => status,
             Err(fail) => return Err(fail),
         };
-        if !silent {
+        if let Some(expunges) = expunges {
             self.sync(wire, expunges).await?;
         }
         // RFC 7162 §3.2.7: no more than the client has been told of, since it goes on from there next time.
@@ -184,7 +196,7 @@ impl Session {
                 None => status.code = None,
             }
         }
-        wire.status(Some(&tag), &status);
+        wire.status(Some(tag), &status);
         Ok(status)
     }
 
@@ -245,7 +257,7 @@ impl Session {
             | Command::Authenticate { .. }
             | Command::Idle
             | Command::Unauthenticate
-            | Command::AppendDone => Err(Status::bad("Not now").into()),
+            | Command::Append(_) => Err(Status::bad("Not now").into()),
         }
     }
 
@@ -292,6 +304,11 @@ fn named(mailbox: &MailboxArg) -> Result<&MailboxName, Fail> {
             Err(Status::no(format!("Not a mailbox name: {reason}")).code(Code::Cannot).into())
         }
     }
+}
+
+/// RFC 9586 §3.
+fn uid_required() -> Status {
+    Status::bad("UIDONLY is enabled: name messages by UID").code(Code::UidRequired)
 }
 
 /// What a FETCH response calls a message.

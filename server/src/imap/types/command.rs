@@ -1,7 +1,9 @@
 //! Commands (RFC 3501 §6 and the extensions' own).
 
-use super::{FetchItem, ListPattern, SearchKey, SequenceSet, SortCommand, StatusItem, ThreadCommand};
-use gadwall_storage::{FlagChange, Flags, MailboxName, SpecialUse, Timestamp};
+use super::{
+    AppendPiece, FetchItem, ListPattern, SearchKey, SequenceSet, SortCommand, StatusItem, ThreadCommand,
+};
+use gadwall_storage::{FlagChange, MailboxName, SpecialUse};
 use std::num::NonZeroU32;
 use std::ops::Range;
 
@@ -158,8 +160,9 @@ pub enum Command {
         mailbox: MailboxArg,
         items: Vec<StatusItem>,
     },
-    /// The end of an APPEND whose messages came as [`crate::imap::decode::Event::Append`] events.
-    AppendDone,
+    /// An APPEND or REPLACE has come to its end: what follows the last literal of a message, each of which came as an
+    /// [`crate::imap::decode::Event::Append`].
+    Append(Vec<AppendPiece>),
     Idle,
 
     /// RFC 8437.
@@ -269,16 +272,6 @@ pub enum ListReturn {
     Children,
     SpecialUse,
     Status(Vec<StatusItem>),
-}
-
-/// APPEND up to its message's literal.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AppendHeader {
-    pub mailbox: MailboxArg,
-    pub flags: Flags,
-    pub date: Option<Timestamp>,
-    /// Announced size of the literal.
-    pub size: u64,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -1,5 +1,6 @@
 //! Commands as types that cannot be wrong: what the decoder makes and the session executes.
 
+mod append;
 mod command;
 mod fetch;
 mod list;
@@ -7,6 +8,7 @@ mod search;
 mod seqset;
 mod sort;
 
+pub use append::*;
 pub use command::*;
 pub use fetch::*;
 pub use list::*;

@@ -133,6 +133,17 @@ pub async fn move_happens_once(w: &mut World) {
     assert_eq!(w.uids(to).await.len(), 1);
 }
 
+pub async fn replace_happens_once(w: &mut World) {
+    let ann = w.user("ann").await;
+    let to = w.create(ann, "a").await;
+    w.append(ann.inbox, &["1", "2"]).await;
+    happens_once(w, ann, async |op| {
+        w.store().replace(op, ann.inbox, uid(1), to.mailbox, message(b"Subject: new\r\n\r\n3")).await
+    })
+    .await;
+    assert_eq!(w.uids(to).await, uids(&[1]));
+}
+
 pub async fn expunge_happens_once(w: &mut World) {
     let ann = w.user("ann").await;
     w.append(ann.inbox, &["1", "2"]).await;
@@ -164,6 +175,7 @@ pub async fn an_id_is_good_for_one_operation_only(w: &mut World) {
     assert_eq!(store.expunge(op, at, &UidSet::all(), Which::All).await.err(), Some(no.clone()));
     assert_eq!(store.copy(op, at, &UidSet::all(), to.mailbox).await.err(), Some(no.clone()));
     assert_eq!(store.move_messages(op, at, &UidSet::all(), to.mailbox).await.err(), Some(no.clone()));
+    assert_eq!(store.replace(op, at, uid(1), to.mailbox, message(b"1")).await.err(), Some(no.clone()));
     assert_eq!(
         store.set_flags(op, at, &uids(&[1]), &add(&[SystemFlag::Seen]), None).await.err(),
         Some(no.clone())

@@ -41,6 +41,18 @@ pub async fn copies_count_and_moves_do_not(w: &mut World) {
     assert_eq!((w.used(ann).await, w.uids(to).await.len()), (10, 3));
 }
 
+pub async fn a_replacement_needs_room_for_what_it_adds(w: &mut World) {
+    let ann = tight(w, 10).await;
+    let to = w.create(ann, "a").await;
+    w.append(ann.inbox, &["12345", "123"]).await;
+    let refused = w.store().replace(w.op(), ann.inbox, uid(1), to.mailbox, message(b"12345678")).await;
+    assert_eq!(refused, Err(StoreError::OverQuota { used_bytes: 8, limit_bytes: 10 }));
+    assert_eq!((w.used(ann).await, w.uids(ann.inbox).await.len()), (8, 2));
+    w.store().replace(w.op(), ann.inbox, uid(1), to.mailbox, message(b"1234567")).await.unwrap();
+    w.store().replace(w.op(), to, uid(1), to.mailbox, message(b"7654321")).await.unwrap();
+    assert_eq!(w.used(ann).await, 10);
+}
+
 pub async fn what_goes_makes_room_at_once(w: &mut World) {
     let ann = tight(w, 10).await;
     let a = w.create(ann, "a").await;

@@ -129,6 +129,56 @@ pub async fn a_move_within_one_mailbox_gives_new_uids(w: &mut World) {
     assert_eq!((delta.changed[0].uid, delta.vanished), (uid(3), uids(&[1])));
 }
 
+pub async fn a_replacement_takes_a_message_for_another_in_one_step(w: &mut World) {
+    let ann = w.user("ann").await;
+    let to = w.create(ann, "a").await;
+    w.append(ann.inbox, &["1", "22", "3"]).await;
+    w.append(to, &["0"]).await;
+    let old = w.one(ann.inbox, uid(2)).await;
+    let new = NewMessage { flags: flags(&[Seen], &["k"]), ..message(b"4444") };
+    let Replaced { appended, expunged } =
+        w.store().replace(w.op(), ann.inbox, uid(2), to.mailbox, new).await.unwrap();
+    assert_eq!((appended.uids, appended.modseq.get()), (vec![uid(2)], 3));
+    assert_eq!(appended.uidvalidity, w.mailbox(to).await.uidvalidity);
+    assert_eq!((expunged.uids, expunged.modseq.get()), (uids(&[2]), 3));
+    assert_eq!((w.uids(ann.inbox).await, w.uids(to).await), (uids(&[1, 3]), uids(&[1, 2])));
+    assert_eq!((w.bytes(to, uid(2)).await, w.used(ann).await), (b"4444".to_vec(), 7));
+    let (source, target) = (w.delta(ann.inbox, 2).await, w.delta(to, 2).await);
+    assert_eq!((source.vanished, source.changed.len()), (uids(&[2]), 0));
+    assert_eq!((target.vanished, target.changed[0].uid), (UidSet::new(), uid(2)));
+    let now = w.one(to, uid(2)).await;
+    assert!(now.email_id != old.email_id && now.flags.has(Seen), "{now:?}");
+}
+
+pub async fn a_replacement_within_one_mailbox_has_the_next_uid(w: &mut World) {
+    let ann = w.user("ann").await;
+    w.append(ann.inbox, &["1", "2"]).await;
+    let at = ann.inbox;
+    let replaced = w.store().replace(w.op(), at, uid(1), at.mailbox, message(b"1")).await.unwrap();
+    assert_eq!((replaced.appended.uids, replaced.expunged.uids), (vec![uid(3)], uids(&[1])));
+    assert_eq!((w.uids(at).await, w.used(ann).await), (uids(&[2, 3]), 2));
+    assert_eq!(w.bytes(at, uid(3)).await, b"1", "content that comes and goes at once");
+    assert_eq!(w.modseq(at).await, replaced.expunged.modseq.get().max(replaced.appended.modseq.get()));
+    let delta = w.delta(at, 2).await;
+    assert_eq!((delta.changed[0].uid, delta.vanished), (uid(3), uids(&[1])));
+}
+
+pub async fn a_replacement_of_nothing_changes_nothing(w: &mut World) {
+    let ann = w.user("ann").await;
+    let to = w.create(ann, "a").await;
+    w.append(ann.inbox, &["1"]).await;
+    let before = (w.snapshot(ann).await, w.store().stats().await.unwrap());
+    let missing = w.store().replace(w.op(), ann.inbox, uid(2), to.mailbox, message(b"x")).await;
+    assert_eq!(missing, Err(StoreError::NotFound(Subject::Message)));
+    let nowhere = MailboxId::mint(&*w.clock, &*w.entropy);
+    let from = MailboxRef { mailbox: nowhere, ..ann.inbox };
+    for (from, to) in [(ann.inbox, nowhere), (from, to.mailbox)] {
+        let missing = w.store().replace(w.op(), from, uid(1), to, message(b"x")).await;
+        assert_eq!(missing, Err(StoreError::NotFound(Subject::Mailbox)));
+    }
+    assert_eq!((w.snapshot(ann).await, w.store().stats().await.unwrap()), before);
+}
+
 pub async fn a_moving_message_is_never_missing_and_never_twice(w: &mut World) {
     let ann = w.user("ann").await;
     let to = w.create(ann, "a").await;

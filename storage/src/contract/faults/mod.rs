@@ -38,6 +38,8 @@ pub enum Fault {
     LeavesMovedBehind,
     /// Copies, then expunges.
     MovesInTwoSteps,
+    /// Appends, then expunges.
+    ReplacesInTwoSteps,
     /// Content goes with the first message that had it.
     CollectsSharedContent,
     /// A body is looked up again for each piece.
@@ -125,6 +127,10 @@ impl Fault {
                 "transfer::a_moving_message_is_never_missing_and_never_twice",
                 "transfer::a_move_within_one_mailbox_gives_new_uids",
                 "quota::copies_count_and_moves_do_not",
+            ],
+            Fault::ReplacesInTwoSteps => &[
+                "transfer::a_replacement_of_nothing_changes_nothing",
+                "quota::a_replacement_needs_room_for_what_it_adds",
             ],
             Fault::CollectsSharedContent => &["transfer::a_copy_outlives_its_original"],
             Fault::ReopensBodies => &[

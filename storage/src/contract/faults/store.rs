@@ -324,6 +324,23 @@ impl Messages for FaultyStore {
         }
         Ok(copied)
     }
+    async fn replace(
+        &self,
+        op: OpId,
+        from: MailboxRef,
+        uid: Uid,
+        to: MailboxId,
+        message: NewMessage,
+    ) -> Result<Replaced> {
+        let (from, op) = (self.at(from), self.op(op));
+        if !self.is(Fault::ReplacesInTwoSteps) {
+            return self.inner.replace(op, from, uid, to, message).await;
+        }
+        let at = MailboxRef { mailbox: to, ..from };
+        let appended = self.inner.append(op, at, vec![message]).await?;
+        let expunged = self.inner.expunge(self.fresh(), from, &UidSet::single(uid), Which::All).await?;
+        Ok(Replaced { appended, expunged })
+    }
     async fn expunge(&self, op: OpId, at: MailboxRef, uids: &UidSet, which: Which) -> Result<Expunged> {
         let at = self.at(at);
         if self.is(Fault::CollectsSharedContent) {
