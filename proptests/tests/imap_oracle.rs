@@ -79,7 +79,7 @@ fn merged(set: &SequenceSet) -> SequenceSet {
 /// What imap-codec does not know, or knows otherwise; all else it has to read.
 fn is_beyond_the_oracle(sent: &Sent) -> bool {
     let command = match sent {
-        // RFC 3502, RFC 4469, RFC 6855, RFC 8508.
+        // RFC 3502, RFC 4469, RFC 8508.
         Sent::Append(append) => {
             let plain = |m: &Message| matches!(&m.content, Content::Whole(octets) if !octets.contains(&0));
             return append.replaces.is_some()

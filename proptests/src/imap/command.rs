@@ -36,8 +36,6 @@ pub struct Message {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
     Whole(Vec<u8>),
-    /// RFC 6855 §4.
-    Utf8(Vec<u8>),
     /// RFC 4469 §3; at least one.
     Parts(Vec<Part>),
 }
@@ -45,7 +43,6 @@ pub enum Content {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Part {
     Text(Vec<u8>),
-    Utf8(Vec<u8>),
     Url(Vec<u8>),
 }
 
@@ -77,12 +74,10 @@ pub fn append() -> BoxedStrategy<Sent> {
     };
     let part = prop_oneof![
         2 => octets().prop_map(Part::Text),
-        1 => octets().prop_map(Part::Utf8),
         3 => bytes().prop_map(Part::Url),
     ];
     let content = prop_oneof![
         12 => octets().prop_map(Content::Whole),
-        1 => octets().prop_map(Content::Utf8),
         2 => prop::collection::vec(part, 1..4).prop_map(Content::Parts),
     ];
     let message = (flags(), prop::option::of(date), content).prop_map(|(flags, date, content)| Message {

@@ -210,12 +210,10 @@ impl<'a> Writer<'a> {
             pieces.push(AppendPiece::Message { flags: flags.clone(), date: *date });
             match content {
                 Content::Whole(octets) => self.message(tag, octets, &mut pieces),
-                Content::Utf8(octets) => self.utf8_message(tag, octets, &mut pieces),
                 Content::Parts(parts) => {
                     self.word("CATENATE");
                     self.text(" ");
                     self.list(parts, |w, part| match part {
-                        Part::Utf8(octets) => w.utf8_message(tag, octets, &mut pieces),
                         Part::Text(octets) => {
                             w.word("TEXT");
                             w.text(" ");
@@ -233,14 +231,6 @@ impl<'a> Writer<'a> {
         }
         let done = Tagged { tag: tag.clone(), command: Command::Append(pieces) };
         self.expected.push(Event::Command(done));
-    }
-
-    /// `UTF8 (~{n}…)`
-    fn utf8_message(&mut self, tag: &Tag, octets: &[u8], pieces: &mut Vec<AppendPiece>) {
-        self.word("UTF8");
-        self.text(" (~");
-        self.message(tag, octets, pieces);
-        self.text(")");
     }
 
     /// A literal that is a message or a part of one, after `pieces`, which it takes.

@@ -292,10 +292,6 @@ responses! {
         => "rfc8508-3.2-replace-takes-a-message-for-another", "rfc8508-3.4-others-see-both-at-once";
     a_replacement_is_told_afterwards: |r, _| if r.starts_with("* OK [APPENDUID") { vec![] } else { vec![r.into()] }
         => "rfc8508-4.3-the-uid-is-told-before-the-expunge";
-    an_8_bit_header_is_taken: |r, _| vec![r.replace(" NO The header has 8-bit", " OK The header has 8-bit")]
-        => "rfc6855-4-8-bit-headers-are-refused-before";
-    utf_8_is_sent_to_all: |r, _| vec![r.replace("t&APw-r", "tür")]
-        => "rfc6855-3-utf-8-is-not-sent-to-others", "rfc6855-3-names-are-utf-8-once-it-is-enabled";
     the_delimiter_is_nil: |r, _| {
         vec![if r.starts_with("* LIST") { r.replace(" \"/\" ", " NIL ") } else { r.into() }]
     } => "rfc3501-6.3.8-an-empty-pattern-asks-for-the-delimiter";

@@ -1,4 +1,4 @@
-//! APPEND (RFC 3501 §6.3.11, RFC 3502, RFC 4469, RFC 6855 §4) and REPLACE (RFC 8508): their arguments from one literal of a
+//! APPEND (RFC 3501 §6.3.11, RFC 3502, RFC 4469) and REPLACE (RFC 8508): their arguments from one literal of a
 //! message to the next, and to their end.
 
 use super::Event;
@@ -33,12 +33,8 @@ pub struct Open {
 enum Within {
     /// Nothing: it was a message.
     Message,
-    /// `UTF8 (…`
-    Utf8,
     /// `CATENATE (… TEXT …`
     Parts,
-    /// `CATENATE (… UTF8 (…`
-    PartUtf8,
 }
 
 /// What reading has come to.
@@ -116,10 +112,7 @@ fn go_on(
     is_replace: bool,
     pieces: &mut Vec<AppendPiece>,
 ) -> Parsed<Stop> {
-    if let Some(Within::Utf8 | Within::PartUtf8) = within {
-        cursor.require(b')', "expected )")?;
-    }
-    if let Some(Within::Parts | Within::PartUtf8) = within
+    if within == Some(Within::Parts)
         && let Some(stop) = parts(cursor, pieces)?
     {
         return Ok(stop);
@@ -156,9 +149,6 @@ fn message(cursor: &mut Cursor, pieces: &mut Vec<AppendPiece>) -> Parsed<Option<
     if is_announcement(cursor.rest()) {
         return Ok(Some(Stop::Message(Within::Message)));
     }
-    if cursor.word("UTF8") {
-        return utf8_literal(cursor).map(|()| Some(Stop::Message(Within::Utf8)));
-    }
     if !cursor.word("CATENATE") {
         return expected("expected a message, as a literal");
     }
@@ -191,9 +181,6 @@ fn part(cursor: &mut Cursor, pieces: &mut Vec<AppendPiece>) -> Parsed<Option<Sto
         pieces.push(AppendPiece::Url(cursor.astring()?.into_owned()));
         return Ok(None);
     }
-    if cursor.word("UTF8") {
-        return utf8_literal(cursor).map(|()| Some(Stop::Message(Within::PartUtf8)));
-    }
     if !cursor.word("TEXT") {
         return expected("expected TEXT or URL");
     }
@@ -201,16 +188,6 @@ fn part(cursor: &mut Cursor, pieces: &mut Vec<AppendPiece>) -> Parsed<Option<Sto
     match is_announcement(cursor.rest()) {
         true => Ok(Some(Stop::Message(Within::Parts))),
         false => expected("expected a literal"),
-    }
-}
-
-/// ` (~{n}` (RFC 6855 §4)
-fn utf8_literal(cursor: &mut Cursor) -> Parsed<()> {
-    cursor.space()?;
-    cursor.require(b'(', "expected (")?;
-    match cursor.peek() == Some(b'~') && is_announcement(cursor.rest()) {
-        true => Ok(()),
-        false => expected("expected a literal8"),
     }
 }
 

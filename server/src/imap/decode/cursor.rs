@@ -151,7 +151,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// RFC 6855 §3, RFC 9051 §4.3: once quoted strings may be UTF-8, what is not is BAD.
+    /// RFC 9051 §4.3: once quoted strings may be UTF-8, what is not is BAD.
     fn in_its_charset(&self, text: Cow<'a, [u8]>) -> Parsed<Cow<'a, [u8]>> {
         match self.text == Text::Utf8 && std::str::from_utf8(&text).is_err() {
             true => expected("a quoted string that is not UTF-8"),

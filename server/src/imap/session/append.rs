@@ -21,8 +21,6 @@ pub struct Appending {
     /// The message that goes (RFC 8508).
     replaces: Option<(MailboxRef, Uid)>,
     room: Room,
-    /// Whether header fields may have 8-bit characters.
-    takes_utf8: bool,
     composing: Option<Composing>,
     failed: Option<Fail>,
     messages: Vec<NewMessage>,
@@ -46,7 +44,6 @@ struct Composing {
     flags: Flags,
     date: Option<Timestamp>,
     ingest: Ingest,
-    header: Header,
 }
 
 impl Session {
@@ -76,7 +73,7 @@ impl Session {
                 }
                 AppendPiece::Message { flags, date } => {
                     let ingest = Ingest::new(&self.services.spool);
-                    under_way?.begin(Composing { flags, date, ingest, header: Header::default() })?;
+                    under_way?.begin(Composing { flags, date, ingest })?;
                 }
                 AppendPiece::Url(url) => self.catenate(&url, under_way?).await?,
             }
@@ -111,10 +108,8 @@ impl Session {
             message_bytes: self.services.limits.message_bytes,
             taken: 0,
         };
-        // RFC 6855 §4; IMAP4rev2 has messages with UTF-8 in their headers (RFC 9051 §6.3.12).
-        let takes_utf8 = self.utf8 || self.rev2;
         let (composing, failed, messages) = (None, None, Vec::new());
-        Ok(Appending { at, mailbox, replaces, room, takes_utf8, composing, failed, messages })
+        Ok(Appending { at, mailbox, replaces, room, composing, failed, messages })
     }
 
     /// RFC 8508 §3.4: a message of the selected mailbox.
@@ -229,10 +224,6 @@ impl Appending {
     /// More bytes of the message.
     pub fn data(&mut self, bytes: &[u8]) {
         let Some(message) = &mut self.composing else { return };
-        if !self.takes_utf8 && message.header.has_8bit(bytes) {
-            let text = "The header has 8-bit characters: ENABLE UTF8=ACCEPT first, or encode them (RFC 2047)";
-            self.failed.get_or_insert(Status::no(text).into());
-        }
         if let Err(e) = message.ingest.write(bytes) {
             self.failed.get_or_insert(e.into());
             self.composing = None;
@@ -247,29 +238,5 @@ impl Appending {
         let (flags, internal_date) = (message.flags, message.date);
         self.messages.push(NewMessage { body, flags, internal_date, delivery: None, made_from: None });
         Ok(())
-    }
-}
-
-/// Follows a message to the end of its header.
-#[derive(Debug, Default)]
-struct Header {
-    /// Whether the line has something in it.
-    in_line: bool,
-    is_over: bool,
-}
-
-impl Header {
-    /// Whether these next bytes of a message have 8-bit characters in its header.
-    fn has_8bit(&mut self, bytes: &[u8]) -> bool {
-        for &byte in bytes {
-            match byte {
-                _ if self.is_over => return false,
-                b'\n' => self.is_over = !std::mem::take(&mut self.in_line),
-                b'\r' => {}
-                0x80.. => return true,
-                _ => self.in_line = true,
-            }
-        }
-        false
     }
 }

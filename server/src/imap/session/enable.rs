@@ -11,21 +11,15 @@ impl Session {
         self.authenticated()?;
         let has = |extension: &str| names.iter().any(|name| name == extension);
         let (condstore, qresync, rev2) = (has("CONDSTORE"), has("QRESYNC"), has("IMAP4REV2"));
-        let (uid_only, utf8) = (has("UIDONLY"), has("UTF8=ACCEPT"));
+        let uid_only = has("UIDONLY");
         let mut enabled = Vec::new();
         enabled.extend(condstore.then_some("CONDSTORE"));
         enabled.extend(qresync.then_some("QRESYNC"));
         enabled.extend(rev2.then_some("IMAP4rev2"));
         enabled.extend(uid_only.then_some("UIDONLY"));
-        enabled.extend(utf8.then_some("UTF8=ACCEPT"));
         wire.untagged(&Untagged::Enabled(&enabled));
         self.qresync |= qresync;
         self.uid_only |= uid_only;
-        if utf8 {
-            // RFC 6855 §3: names, too, travel as they are.
-            self.utf8 = true;
-            wire.decoder.set_text(Text::Utf8);
-        }
         if rev2 {
             self.speaks_rev2(wire);
         }

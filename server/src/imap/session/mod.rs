@@ -57,8 +57,6 @@ pub struct Session {
     qresync: bool,
     /// RFC 9051 is spoken.
     rev2: bool,
-    /// RFC 6855: the client takes UTF-8 in quoted strings.
-    utf8: bool,
     /// RFC 9586: no message is called by its number.
     uid_only: bool,
     /// How SEARCH, SORT and THREAD compare.
@@ -95,7 +93,6 @@ impl Session {
             condstore: false,
             qresync: false,
             rev2: false,
-            utf8: false,
             uid_only: false,
             comparator: Comparator::default(),
         }
@@ -140,7 +137,7 @@ impl Session {
             list.extend(["SEARCHRES", "LIST-EXTENDED", "LIST-STATUS", "QRESYNC"]);
             list.extend(["SORT", "SORT=DISPLAY", "ESORT", "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES"]);
             list.extend(["I18NLEVEL=2", "MULTISEARCH", "PARTIAL", "QUOTA", "QUOTA=RES-STORAGE"]);
-            list.extend(["UIDONLY", "UNAUTHENTICATE", "CATENATE", "URL-PARTIAL", "REPLACE", "UTF8=ACCEPT"]);
+            list.extend(["UIDONLY", "UNAUTHENTICATE", "CATENATE", "URL-PARTIAL", "REPLACE"]);
             list.extend(["STATUS=SIZE", "BINARY", "OBJECTID", "SAVEDATE", "PREVIEW"]);
             // RFC 7889 §2: every mailbox takes messages of this size.
             return format!("{} APPENDLIMIT={}", list.join(" "), self.services.limits.message_bytes);

@@ -15,10 +15,6 @@ const PAGE: usize = 200;
 
 impl Session {
     pub(super) async fn search(&mut self, tag: &Tag, command: &SearchCommand, wire: &mut Wire) -> Outcome {
-        // RFC 6855 §3: texts are UTF-8 then.
-        if self.utf8 && command.charset.is_some() {
-            return Err(Status::bad("UTF8=ACCEPT is enabled: SEARCH has no CHARSET then").into());
-        }
         let services = self.services.clone();
         let (rev2, comparator) = (self.rev2, self.comparator);
         let selected = self.selected()?;
