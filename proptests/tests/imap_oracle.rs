@@ -96,7 +96,9 @@ fn is_beyond_the_oracle(sent: &Sent) -> bool {
         // RFC 5256, RFC 4978, RFC 8437, RFC 9208.
         Command::Sort(_)
         | Command::Thread(_)
+        | Command::Compress
         | Command::Unauthenticate
+        | Command::UidBatches { .. }
         | Command::MultiSearch(_)
         | Command::Language(_)
         | Command::Comparator(_)

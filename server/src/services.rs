@@ -154,6 +154,8 @@ pub struct Limits {
     pub smtp_idle: Duration,
     /// A peer that takes nothing of what is sent for so long is dropped.
     pub write_stall: Duration,
+    /// How often a long IMAP command says how far it is (RFC 9585).
+    pub imap_progress: Duration,
 }
 
 impl Default for Limits {
@@ -169,6 +171,7 @@ impl Default for Limits {
             pop3_idle: Duration::from_secs(10 * 60),
             smtp_idle: Duration::from_secs(5 * 60),
             write_stall: Duration::from_secs(120),
+            imap_progress: Duration::from_secs(10),
         }
     }
 }

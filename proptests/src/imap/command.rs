@@ -241,7 +241,12 @@ fn extensions() -> BoxedStrategy<Command> {
     let by = || select(vec![By::Sequence, By::Uid]);
     let charset = prop::option::of("[A-Z][A-Z0-9-]{1,9}");
     prop_oneof![
-        1 => Just(Command::Unauthenticate),
+        1 => select(vec![Command::Compress, Command::Unauthenticate]),
+        1 => (1u32.., prop::option::of((1u32..1000, 0u32..1000))).prop_map(|(size, batches)| {
+            let batch = |n| NonZeroU32::new(n).expect("above zero");
+            let batches = batches.map(|(first, more)| (batch(first), batch(first + more)));
+            Command::UidBatches { size, batches }
+        }),
         1 => bytes().prop_map(|root| Command::GetQuota { root }),
         1 => (any::<bool>(), prop::collection::vec(bytes(), 0..3)).prop_map(|(language, wishes)| match language {
             true => Command::Language(wishes),

@@ -346,7 +346,11 @@ impl<'a> Writer<'a> {
                 self.text(" ");
                 self.mailbox(to);
             }
-            Command::Search(_) | Command::MultiSearch(_) | Command::Sort(_) | Command::Thread(_) => {
+            Command::Search(_)
+            | Command::UidBatches { .. }
+            | Command::MultiSearch(_)
+            | Command::Sort(_)
+            | Command::Thread(_) => {
                 self.searching_command(command);
             }
             plain => self.word(plain_name(plain)),
@@ -392,6 +396,7 @@ fn plain_name(command: &Command) -> &'static str {
         Command::Logout => "LOGOUT",
         Command::StartTls => "STARTTLS",
         Command::Namespace => "NAMESPACE",
+        Command::Compress => "COMPRESS DEFLATE",
         Command::Unauthenticate => "UNAUTHENTICATE",
         Command::Idle => "IDLE",
         Command::Check => "CHECK",

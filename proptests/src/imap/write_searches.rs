@@ -20,6 +20,13 @@ impl Writer<'_> {
                 }
                 self.keys(key);
             }
+            Command::UidBatches { size, batches } => {
+                self.words(&["UIDBATCHES", ""]);
+                self.text(&size.to_string());
+                if let Some((first, last)) = batches {
+                    self.text(&format!(" {first}:{last}"));
+                }
+            }
             Command::MultiSearch(MultiSearchCommand { sources, returns, charset, key }) => {
                 self.words(&["ESEARCH", ""]);
                 self.sources(sources);

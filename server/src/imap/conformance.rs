@@ -67,6 +67,7 @@ files! {
     append "append"
     attributes "attributes"
     auth "auth"
+    batches "batches"
     binary "binary"
     composing "composing"
     condstore "condstore"

@@ -1,5 +1,6 @@
 //! Owns the stream: reads, time-outs, TLS upgrade, IDLE, drain. Decides nothing about mail.
 
+use super::compress::deflate;
 use super::decode::Event;
 use super::encode::Status;
 use super::session::{Appending, AuthNext, Fail, Peer, Session};
@@ -159,6 +160,7 @@ impl Driver {
                 self.authenticate(&tag, &mechanism, initial.as_deref()).await
             }
             Command::Idle => self.idle(&tag).await,
+            Command::Compress => self.compress(&tag).await,
             Command::Unauthenticate => self.unauthenticate(&tag).await,
             Command::Append(pieces) => {
                 let so_far = self.appending.take();
@@ -199,6 +201,20 @@ impl Driver {
         let (io, info) = upgraded.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         self.wire.io = io;
         self.session.encrypted(info);
+        Ok(Flow::Go)
+    }
+
+    /// RFC 4978 §3.
+    async fn compress(&mut self, tag: &Tag) -> Result<Flow, Fail> {
+        if let Err(status) = self.session.can_compress() {
+            self.wire.status(Some(tag), &status);
+            return self.count(Judgement::of(&status));
+        }
+        self.wire.status(Some(tag), &Status::ok("DEFLATE active"));
+        self.wire.flush().await?;
+        let plain = std::mem::replace(&mut self.wire.io, Box::new(tokio::io::empty()));
+        self.wire.io = deflate(plain);
+        self.session.compressed();
         Ok(Flow::Go)
     }
 

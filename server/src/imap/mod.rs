@@ -4,6 +4,7 @@
 //! commands against the store through a [`view::View`] of the selected mailbox; `driver` owns the stream.
 
 mod collate;
+mod compress;
 pub mod decode;
 mod driver;
 pub mod encode;

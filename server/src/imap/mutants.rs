@@ -292,6 +292,8 @@ responses! {
         => "rfc8508-3.2-replace-takes-a-message-for-another", "rfc8508-3.4-others-see-both-at-once";
     a_replacement_is_told_afterwards: |r, _| if r.starts_with("* OK [APPENDUID") { vec![] } else { vec![r.into()] }
         => "rfc8508-4.3-the-uid-is-told-before-the-expunge";
+    batches_begin_with_the_oldest: |r, _| vec![r.replace("1024:525,524:25,24:1", "1:500,501:1000,1001:1024")]
+        => "rfc10022-3.1-batches-hold-so-many-messages-each";
     the_delimiter_is_nil: |r, _| {
         vec![if r.starts_with("* LIST") { r.replace(" \"/\" ", " NIL ") } else { r.into() }]
     } => "rfc3501-6.3.8-an-empty-pattern-asks-for-the-delimiter";

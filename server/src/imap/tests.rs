@@ -479,6 +479,28 @@ async fn a_silent_client_is_sent_away_but_an_idling_one_hears_something() {
 
 /// docs/imap.md lists what is announced, and nothing else as announced.
 #[tokio::test]
+async fn a_long_search_says_how_far_it_is() {
+    let limits = Limits { imap_progress: Duration::ZERO, ..Limits::default() };
+    let world = World::with(limits, 100_000).await;
+    let mut c = selected(&world).await;
+    c.fill(3).await;
+    let said = c.cmd("SEARCH TEXT m").await;
+    for done in ["[INPROGRESS (\"", "\" 1 3)]", "\" 2 3)]"] {
+        assert!(said.contains(done), "{said}");
+    }
+    assert!(!said.contains(" 3 3)"), "{said}");
+    assert!(said.find("INPROGRESS") < said.find("* SEARCH"), "{said}");
+    for command in ["SORT (SUBJECT) UTF-8 2:3", "THREAD REFERENCES UTF-8 2:3"] {
+        let said = c.cmd(command).await;
+        assert!(said.contains(" 1 2)] "), "{said}");
+    }
+    let said = c.cmd("ESEARCH IN (personal) ALL").await;
+    assert!(said.contains("\" NIL NIL)] "), "{said}");
+    let said = c.cmd("SEARCH RETURN (MIN) UID 1").await;
+    assert!(!said.contains("INPROGRESS"), "{said}");
+}
+
+#[tokio::test]
 async fn the_list_of_extensions_is_true() {
     let text = include_str!("../../../docs/imap.md");
     let announced = text.split("## ").find(|part| part.starts_with("Announced")).expect("a section");

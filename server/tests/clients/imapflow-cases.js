@@ -212,6 +212,22 @@ main({
         await client.logout();
     },
 
+    async compress() {
+        // It asks for compression by itself where that is offered.
+        const who = await account();
+        const client = await open(who);
+        assert.ok(client._deflate, 'the connection is compressed');
+        await client.append('INBOX', mixed);
+        await client.mailboxOpen('INBOX');
+        const { source } = await client.fetchOne('1', { source: true });
+        assert.equal(source.toString('latin1'), Buffer.from(mixed).toString('latin1'));
+        await client.logout();
+        const plain = await open(who, { disableCompression: true });
+        await plain.mailboxOpen('INBOX');
+        assert.equal((await plain.fetchOne('1', { source: true })).source.length, source.length);
+        await plain.logout();
+    },
+
     async flags() {
         const { client } = await inbox('one', 'two', 'three');
         const flags = async uid => plain((await client.fetchOne(`${uid}`, { flags: true }, { uid: true })).flags);

@@ -45,3 +45,8 @@ fn imapflow_idles_and_hears_of_another_connection() {
 fn imapflow_appends_ten_megabytes() {
     case("large_append");
 }
+
+#[test]
+fn imapflow_compresses() {
+    case("compress");
+}

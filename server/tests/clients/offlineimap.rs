@@ -1,4 +1,4 @@
-//! OfflineIMAP, which keeps mailboxes and Maildirs the same.
+//! OfflineIMAP, which keeps mailboxes and Maildirs the same, here over a compressed connection.
 
 use crate::harness::{Account, Gadwall, run};
 use crate::mail::{Mail, kept, sample};
@@ -20,18 +20,19 @@ impl Mirror {
              [Account gadwall]\nlocalrepository = here\nremoterepository = server\n\n\
              [Repository here]\ntype = Maildir\nlocalfolders = {0}/mail\nsep = .\n\n\
              [Repository server]\ntype = IMAP\nremotehost = 127.0.0.1\nremoteport = {port}\nremoteuser = {user}\n\
-             remotepass = {pass}\nssl = no\nstarttls = no\nauth_mechanisms = PLAIN\nusecompression = no\n",
+             remotepass = {pass}\nssl = no\nstarttls = no\nauth_mechanisms = PLAIN\nusecompression = yes\n",
             home.display()
         );
         fs::write(home.join("rc"), config).expect("a file");
         Self { home }
     }
 
-    /// Runs it once.
-    fn sync(&self) {
+    /// Runs it once; what it says of its dialogue.
+    fn sync(&self) -> String {
         let mut command = Command::new("offlineimap");
         command.env("HOME", &self.home).arg("-c").arg(self.home.join("rc"));
-        run(command.args(["-o", "-u", "basic"]), b"").ok();
+        let said = run(command.args(["-o", "-u", "basic", "-d", "imap"]), b"");
+        said.ok()
     }
 
     fn maildir(&self, mailbox: &str) -> PathBuf {
@@ -90,7 +91,8 @@ fn offlineimap_syncs_messages_flags_and_deletions_both_ways() {
     let (mail, mirror) = (Mail::of(&server, &account), Mirror::of(&server, &account));
     let mails: Vec<String> = (1..=10).map(|n| sample(&format!("number {n}"))).collect();
     mail.submit(&mails);
-    mirror.sync();
+    let said = mirror.sync();
+    assert!(said.contains("COMPRESS"), "{said}");
     let mut expected: Vec<String> = mails.iter().map(|m| kept(m)).collect();
     assert_same(&mirror, &mail, "INBOX", &expected);
     assert!(mirror.maildir("Sent").join("cur").is_dir(), "mailboxes of the server are made here");

@@ -7,6 +7,7 @@ use crate::imap::types::*;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gadwall_storage::{FlagChange, SpecialUse};
+use std::num::NonZeroU32;
 
 /// RFC 2971 §3.3: no more than 30 field-value pairs.
 const ID_PAIRS: usize = 30;
@@ -72,6 +73,13 @@ fn command(cursor: &mut Cursor) -> Parsed<Command> {
         }
         "APPEND" => append::append(cursor)?,
         "REPLACE" => append::replace(cursor, By::Sequence)?,
+        "COMPRESS" => {
+            cursor.space()?;
+            if cursor.keyword()? != "DEFLATE" {
+                return expected("DEFLATE is the only compression there is");
+            }
+            Command::Compress
+        }
         "UNAUTHENTICATE" => Command::Unauthenticate,
         "GETQUOTA" => {
             cursor.space()?;
@@ -82,6 +90,7 @@ fn command(cursor: &mut Cursor) -> Parsed<Command> {
         "COMPARATOR" => Command::Comparator(strings(cursor)?),
         "GETQUOTAROOT" => Command::GetQuotaRoot { mailbox: one_mailbox(cursor)? },
         "IDLE" => Command::Idle,
+        "UIDBATCHES" => uid_batches(cursor)?,
         "CHECK" => Command::Check,
         "CLOSE" => Command::Close,
         "UNSELECT" => Command::Unselect,
@@ -128,6 +137,26 @@ fn on_messages(cursor: &mut Cursor, name: &str, by: By) -> Parsed<Command> {
         "COPY" => Command::Copy { by, set, to: one_mailbox(cursor)? },
         _ => Command::Move { by, set, to: one_mailbox(cursor)? },
     })
+}
+
+/// ` size[ first:last]`
+fn uid_batches(cursor: &mut Cursor) -> Parsed<Command> {
+    let positive = |cursor: &mut Cursor| {
+        NonZeroU32::new(cursor.number()?).ok_or(Syntax("sizes and batches begin at 1".into()))
+    };
+    cursor.space()?;
+    let size = positive(cursor)?.get();
+    let mut batches = None;
+    if cursor.eat(b' ') {
+        let first = positive(cursor)?;
+        cursor.require(b':', "expected a range of batches")?;
+        let last = positive(cursor)?;
+        if last < first {
+            return expected("a range of batches goes up");
+        }
+        batches = Some((first, last));
+    }
+    Ok(Command::UidBatches { size, batches })
 }
 
 fn one_mailbox(cursor: &mut Cursor) -> Parsed<MailboxArg> {

@@ -35,11 +35,18 @@ pub enum Code {
     Capability(String),
     /// RFC 7162 §3.2.11.
     Closed,
+    /// RFC 4978 §3.
+    CompressionActive,
     CopyUid(UidValidity, UidSet, UidSet),
     Expired,
     ExpungeIssued,
     HasChildren,
     HighestModSeq(ModSeq),
+    /// RFC 9585 §4: messages looked at, and how many there are, if that is known.
+    InProgress {
+        tag: Tag,
+        state: Option<(u32, u32)>,
+    },
     Limit,
     /// RFC 8474 §4.
     MailboxId(MailboxId),
@@ -54,6 +61,8 @@ pub enum Code {
     ReadWrite,
     ServerBug,
     TooBig,
+    /// RFC 10022.
+    TooFew,
     TryCreate,
     UidNext(Uid),
     /// RFC 9586 §3.
@@ -135,11 +144,23 @@ impl std::fmt::Display for Code {
             Code::Cannot => f.write_str("CANNOT"),
             Code::Capability(list) => write!(f, "CAPABILITY {list}"),
             Code::Closed => f.write_str("CLOSED"),
+            Code::CompressionActive => f.write_str("COMPRESSIONACTIVE"),
             Code::CopyUid(validity, from, to) => write!(f, "COPYUID {validity} {from} {to}"),
             Code::Expired => f.write_str("EXPIRED"),
             Code::ExpungeIssued => f.write_str("EXPUNGEISSUED"),
             Code::HasChildren => f.write_str("HASCHILDREN"),
             Code::HighestModSeq(modseq) => write!(f, "HIGHESTMODSEQ {modseq}"),
+            Code::InProgress { tag, state } => {
+                // A `]` ends a response code, whatever stands around it.
+                match tag.as_str() {
+                    tag if tag.contains(']') => f.write_str("INPROGRESS (NIL")?,
+                    tag => write!(f, "INPROGRESS (\"{tag}\"")?,
+                }
+                match state {
+                    Some((done, goal)) => write!(f, " {done} {goal})"),
+                    None => f.write_str(" NIL NIL)"),
+                }
+            }
             Code::Limit => f.write_str("LIMIT"),
             Code::MailboxId(id) => write!(f, "MAILBOXID ({})", super::mailbox_id(*id)),
             Code::Modified(numbers) => write!(f, "MODIFIED {numbers}"),
@@ -159,6 +180,7 @@ impl std::fmt::Display for Code {
             Code::ReadWrite => f.write_str("READ-WRITE"),
             Code::ServerBug => f.write_str("SERVERBUG"),
             Code::TooBig => f.write_str("TOOBIG"),
+            Code::TooFew => f.write_str("TOOFEW"),
             Code::TryCreate => f.write_str("TRYCREATE"),
             Code::UidNext(uid) => write!(f, "UIDNEXT {uid}"),
             Code::UidRequired => f.write_str("UIDREQUIRED"),

@@ -51,6 +51,11 @@ pub enum Untagged<'a> {
         number: &'a dyn Fn(Uid) -> Option<u32>,
     },
     Esearch(&'a Esearch<'a>),
+    /// RFC 10022: each from its newest message to its oldest.
+    UidBatches {
+        tag: &'a Tag,
+        ranges: &'a [(Uid, Uid)],
+    },
     Status {
         name: &'a MailboxName,
         mailbox: &'a Mailbox,
@@ -231,6 +236,12 @@ impl Untagged<'_> {
                 }
             }
             Untagged::Esearch(result) => esearch(result, names, out),
+            Untagged::UidBatches { tag, ranges } => {
+                text(out, format_args!("UIDBATCHES (TAG \"{}\")", tag.as_str()));
+                for (i, (newest, oldest)) in ranges.iter().enumerate() {
+                    text(out, format_args!("{}{newest}:{oldest}", if i == 0 { ' ' } else { ',' }));
+                }
+            }
             Untagged::Status { name, mailbox: at, items, append_limit, deleted_bytes } => {
                 text(out, format_args!("STATUS "));
                 mailbox(name, names, out);

@@ -3,6 +3,7 @@
 mod ahead;
 mod append;
 mod auth;
+mod batches;
 mod binary;
 mod catenate;
 mod copy;
@@ -15,6 +16,7 @@ mod list;
 mod mailboxes;
 mod matcher;
 mod multisearch;
+mod progress;
 mod quota;
 mod resync;
 mod search;
@@ -59,6 +61,7 @@ pub struct Session {
     rev2: bool,
     /// RFC 9586: no message is called by its number.
     uid_only: bool,
+    compressed: bool,
     /// How SEARCH, SORT and THREAD compare.
     comparator: Comparator,
 }
@@ -94,6 +97,7 @@ impl Session {
             qresync: false,
             rev2: false,
             uid_only: false,
+            compressed: false,
             comparator: Comparator::default(),
         }
     }
@@ -116,10 +120,30 @@ impl Session {
         self.private = Private::Yes;
     }
 
+    /// RFC 4978 §3: whether COMPRESS may be had now.
+    pub fn can_compress(&self) -> Result<(), Status> {
+        if self.account.is_none() {
+            return Err(Status::bad("Log in first"));
+        }
+        match self.compressed {
+            true => Err(Status::no("Compression is on already").code(Code::CompressionActive)),
+            false => Ok(()),
+        }
+    }
+
+    /// From now on the stream is compressed.
+    pub fn compressed(&mut self) {
+        self.compressed = true;
+    }
+
     /// RFC 8437 §3: all is as it was before login, but for TLS.
     pub fn unauthenticate(&mut self) -> Result<(), Status> {
         match self.account {
             None => Err(Status::bad("Nobody is logged in")),
+            // Where its end lies in what a client sends compressed nobody can tell (RFC 8437 §4.1), so it is not offered then.
+            Some(_) if self.compressed => {
+                Err(Status::bad("UNAUTHENTICATE is not offered once COMPRESS is active"))
+            }
             Some(_) => {
                 let peer = Peer { address: self.peer, private: self.private, tls: self.tls.take() };
                 *self = Session::new(self.services.clone(), peer);
@@ -136,8 +160,11 @@ impl Session {
             list.extend(["CREATE-SPECIAL-USE", "CONDSTORE", "MULTIAPPEND", "WITHIN", "ESEARCH"]);
             list.extend(["SEARCHRES", "LIST-EXTENDED", "LIST-STATUS", "QRESYNC"]);
             list.extend(["SORT", "SORT=DISPLAY", "ESORT", "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES"]);
-            list.extend(["I18NLEVEL=2", "MULTISEARCH", "PARTIAL", "QUOTA", "QUOTA=RES-STORAGE"]);
-            list.extend(["UIDONLY", "UNAUTHENTICATE", "CATENATE", "URL-PARTIAL", "REPLACE"]);
+            list.extend(["I18NLEVEL=2", "MULTISEARCH", "PARTIAL", "QUOTA", "QUOTA=RES-STORAGE", "UIDONLY"]);
+            list.extend(["CATENATE", "URL-PARTIAL", "REPLACE", "INPROGRESS", "UIDBATCHES"]);
+            if !self.compressed {
+                list.extend(["COMPRESS=DEFLATE", "UNAUTHENTICATE"]);
+            }
             list.extend(["STATUS=SIZE", "BINARY", "OBJECTID", "SAVEDATE", "PREVIEW"]);
             // RFC 7889 §2: every mailbox takes messages of this size.
             return format!("{} APPENDLIMIT={}", list.join(" "), self.services.limits.message_bytes);
@@ -154,7 +181,7 @@ impl Session {
     }
 
     /// Executes a command and answers it, untagged data of other sessions' changes included. AUTHENTICATE, IDLE,
-    /// STARTTLS, UNAUTHENTICATE and LOGOUT are the driver's, since they change how the stream is read.
+    /// STARTTLS, COMPRESS, UNAUTHENTICATE and LOGOUT are the driver's, since they change how the stream is read.
     pub async fn execute(
         &mut self,
         Tagged { tag, command }: Tagged,
@@ -240,7 +267,8 @@ impl Session {
             Command::Search(search) => self.search(tag, &search, wire).await,
             Command::MultiSearch(search) => self.multi_search(tag, &search, wire).await,
             Command::Sort(sort) => self.sort(tag, sort, wire).await,
-            Command::Thread(thread) => self.thread(thread, wire).await,
+            Command::Thread(thread) => self.thread(tag, thread, wire).await,
+            Command::UidBatches { size, batches } => self.uid_batches(tag, size, batches, wire),
             Command::Fetch { by, set, items, modifiers } => {
                 self.fetch(by, &set, items, &modifiers, wire).await
             }
@@ -253,6 +281,7 @@ impl Session {
             | Command::Logout
             | Command::Authenticate { .. }
             | Command::Idle
+            | Command::Compress
             | Command::Unauthenticate
             | Command::Append(_) => Err(Status::bad("Not now").into()),
         }

@@ -1,6 +1,7 @@
 //! ESEARCH, which searches several mailboxes (RFC 7377).
 
-use super::search::{Found, Until, scan_until};
+use super::progress::Progress;
+use super::search::{Found, Search, Until};
 use super::sort::bad_charset;
 use super::{Fail, Outcome, Session};
 use crate::imap::encode::{Esearch, Numbers, Status, Untagged};
@@ -78,7 +79,9 @@ impl Session {
         let key = Prepared::new(&command.key, command.charset.as_deref(), &context).map_err(bad_charset)?;
         let mut found = Found::default();
         let until = if wanted.is_first() { Until::First } else { Until::Last };
-        let scanned = scan_until(until, &services, at, &key, &context, false, |message| {
+        let search = Search { services: &services, at, key: &key, context: &context, details: false, until };
+        let mut progress = Progress::new(tag, services.limits.imap_progress, wire);
+        let scanned = search.run(&mut progress, |message| {
             found.add(message.uid, message.modseq);
             Ok(())
         });

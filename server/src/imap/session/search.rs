@@ -1,5 +1,6 @@
 //! SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 5182).
 
+use super::progress::Progress;
 use super::sort::bad_charset;
 use super::{Fail, Outcome, Session};
 use crate::Services;
@@ -37,11 +38,15 @@ impl Session {
         let mut found = Found::default();
         // The first that matches is enough where nothing else is wanted.
         let until = if wanted.is_first() { Until::First } else { Until::Last };
-        scan_until(until, &services, at, &key, &context, false, |message| {
-            found.add(message.uid, message.modseq);
-            Ok(())
-        })
-        .await?;
+        let search = Search { services: &services, at, key: &key, context: &context, details: false, until };
+        let mut progress = Progress::new(tag, services.limits.imap_progress, wire);
+        progress.expect(search.candidates());
+        search
+            .run(&mut progress, |message| {
+                found.add(message.uid, message.modseq);
+                Ok(())
+            })
+            .await?;
         let numbers = match command.by {
             By::Uid => Cow::Borrowed(&found.uids),
             By::Sequence => {
@@ -78,49 +83,54 @@ pub(super) enum Until {
     Last,
 }
 
-/// Hands on every message that matches, in ascending order; `details`: with what was extracted at delivery.
-pub(super) async fn scan(
-    services: &Services,
-    at: MailboxRef,
-    key: &Prepared,
-    context: &Context<'_>,
-    details: bool,
-    take: impl FnMut(&Message) -> Result<(), Fail>,
-) -> Result<(), Fail> {
-    scan_until(Until::Last, services, at, key, context, details, take).await
+/// A search of one mailbox.
+pub(super) struct Search<'a> {
+    pub services: &'a Services,
+    pub at: MailboxRef,
+    pub key: &'a Prepared,
+    pub context: &'a Context<'a>,
+    /// Whether what was extracted at delivery is wanted of what is found.
+    pub details: bool,
+    pub until: Until,
 }
 
-pub(super) async fn scan_until(
-    until: Until,
-    services: &Services,
-    at: MailboxRef,
-    key: &Prepared,
-    context: &Context<'_>,
-    details: bool,
-    mut take: impl FnMut(&Message) -> Result<(), Fail>,
-) -> Result<(), Fail> {
-    let mut left = key.candidates(&context.view.uids());
-    let mut has_found = false;
-    while !left.is_empty() {
-        let page: UidSet = left.iter().take(PAGE).collect();
-        left = left.difference(&page);
-        let mut query = MessageQuery::of(page);
-        if details || key.needs() >= Needs::Details {
-            query = query.with_details();
-        }
-        for message in services.store.messages(at, query).await? {
-            if context.view.number(message.uid).is_some()
-                && key.matches(&message, &*services.store, at, context).await?
-            {
-                has_found = true;
-                take(&message)?;
+impl Search<'_> {
+    /// How many messages it looks at.
+    pub fn candidates(&self) -> u32 {
+        self.key.candidates(&self.context.view.uids()).len() as u32
+    }
+
+    /// Hands on every message that matches, in ascending order.
+    pub async fn run(
+        &self,
+        progress: &mut Progress<'_>,
+        mut take: impl FnMut(&Message) -> Result<(), Fail>,
+    ) -> Result<(), Fail> {
+        let Search { services, at, key, context, details, until } = *self;
+        let mut left = key.candidates(&context.view.uids());
+        let mut has_found = false;
+        while !left.is_empty() {
+            let page: UidSet = left.iter().take(PAGE).collect();
+            left = left.difference(&page);
+            let mut query = MessageQuery::of(page);
+            if details || key.needs() >= Needs::Details {
+                query = query.with_details();
+            }
+            for message in services.store.messages(at, query).await? {
+                if context.view.number(message.uid).is_some()
+                    && key.matches(&message, &*services.store, at, context).await?
+                {
+                    has_found = true;
+                    take(&message)?;
+                }
+                progress.step().await?;
+            }
+            if has_found && until == Until::First {
+                break;
             }
         }
-        if has_found && until == Until::First {
-            break;
-        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// What was found, in ascending order.

@@ -1,6 +1,7 @@
 //! SORT and THREAD (RFC 5256, RFC 5957, RFC 5267).
 
-use super::search::{Found, scan};
+use super::progress::Progress;
+use super::search::{Found, Search, Until};
 use super::{Fail, Outcome, Session};
 use crate::imap::encode::{Code, Esearch, Numbers, Status, Untagged};
 use crate::imap::search::{Context, Prepared};
@@ -30,14 +31,18 @@ impl Session {
         let sorting = services.env.sorting().await;
         let details = criteria.iter().any(|c| !matches!(c.key, SortKey::Arrival | SortKey::Size));
         let (mut found, mut sortable, mut room) = (Found::default(), Vec::new(), Room::default());
-        scan(&services, selected.at, &key, &context, details, |message| {
+        let (at, until) = (selected.at, Until::Last);
+        let search = Search { services: &services, at, key: &key, context: &context, details, until };
+        let mut progress = Progress::new(tag, services.limits.imap_progress, wire);
+        progress.expect(search.candidates());
+        let scanned = search.run(&mut progress, |message| {
             let item = Sortable::new(message, &criteria, comparator);
             room.take(item.bytes())?;
             found.add(message.uid, message.modseq);
             sortable.push(item);
             Ok(())
-        })
-        .await?;
+        });
+        scanned.await?;
         let sorted: Vec<Uid> = services
             .env
             .heavy(move || {
@@ -73,7 +78,7 @@ impl Session {
         Ok(Status::ok("Sorted"))
     }
 
-    pub(super) async fn thread(&mut self, command: ThreadCommand, wire: &mut Wire) -> Outcome {
+    pub(super) async fn thread(&mut self, tag: &Tag, command: ThreadCommand, wire: &mut Wire) -> Outcome {
         let services = self.services.clone();
         let ThreadCommand { by, algorithm, charset, key } = command;
         let comparator = self.comparator;
@@ -82,13 +87,17 @@ impl Session {
         let key = Prepared::new(&key, Some(&charset), &context).map_err(bad_charset)?;
         let sorting = services.env.sorting().await;
         let (mut messages, mut room) = (Vec::new(), Room::default());
-        scan(&services, selected.at, &key, &context, true, |message| {
+        let (at, until) = (selected.at, Until::Last);
+        let search = Search { services: &services, at, key: &key, context: &context, details: true, until };
+        let mut progress = Progress::new(tag, services.limits.imap_progress, wire);
+        progress.expect(search.candidates());
+        let scanned = search.run(&mut progress, |message| {
             let item = Threadable::new(message, algorithm, comparator);
             room.take(item.bytes())?;
             messages.push(item);
             Ok(())
-        })
-        .await?;
+        });
+        scanned.await?;
         let threads = services.env.heavy(move || thread(&messages, algorithm)).await?;
         drop(sorting);
         let view = &selected.view;

@@ -165,6 +165,8 @@ pub enum Command {
     Append(Vec<AppendPiece>),
     Idle,
 
+    /// RFC 4978 §3, which knows of DEFLATE alone.
+    Compress,
     /// RFC 8437.
     Unauthenticate,
     /// RFC 5255 §4.7: what the client wishes for, as sent.
@@ -188,6 +190,11 @@ pub enum Command {
     Search(SearchCommand),
     /// RFC 7377.
     MultiSearch(MultiSearchCommand),
+    /// RFC 10022; `batches`: from which to which, in that order.
+    UidBatches {
+        size: u32,
+        batches: Option<(NonZeroU32, NonZeroU32)>,
+    },
     /// RFC 5256.
     Sort(SortCommand),
     Thread(ThreadCommand),
