@@ -42,6 +42,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("composing", include_str!("../cases/composing.txt")),
     ("utf8", include_str!("../cases/utf8.txt")),
     ("batches", include_str!("../cases/batches.txt")),
+    ("metadata", include_str!("../cases/metadata.txt")),
     ("binary", include_str!("../cases/binary.txt")),
     ("sorting", include_str!("../cases/sorting.txt")),
     ("partial", include_str!("../cases/partial.txt")),

@@ -98,6 +98,8 @@ fn is_beyond_the_oracle(sent: &Sent) -> bool {
         | Command::Thread(_)
         | Command::Compress
         | Command::Unauthenticate
+        | Command::GetMetadata(_)
+        | Command::SetMetadata(_)
         | Command::UidBatches { .. }
         | Command::MultiSearch(_)
         | Command::Language(_)

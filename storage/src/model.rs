@@ -1,6 +1,7 @@
 //! What the store knows: accounts, mailboxes, messages, and what changed.
 
 mod account;
+mod annotation;
 mod change;
 mod flags;
 mod id;
@@ -8,6 +9,7 @@ mod mailbox;
 mod message;
 
 pub use account::*;
+pub use annotation::*;
 pub use change::*;
 pub use flags::*;
 pub use id::*;

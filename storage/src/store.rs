@@ -97,6 +97,13 @@ pub trait Mailboxes: Send + Sync {
         subscribed: Subscribed,
     ) -> Result<()>;
 
+    /// The annotations there are. `NotFound` for a mailbox that there is not.
+    async fn annotations(&self, of: Annotated) -> Result<Annotations>;
+
+    /// Changes annotations, all or none. They go with what they are of, and stay through a renaming. `LimitReached` beyond
+    /// [`MOST_ANNOTATIONS`] and [`ANNOTATION_BYTES`].
+    async fn annotate(&self, op: OpId, of: Annotated, changes: &AnnotationChanges) -> Result<()>;
+
     /// Subscribed names, sorted.
     async fn subscriptions(&self, account: AccountId) -> Result<Vec<MailboxName>>;
 

@@ -129,6 +129,32 @@ fn sessions() -> BoxedStrategy<Command> {
     .boxed()
 }
 
+/// The name of an annotation (RFC 5464 §3.2).
+fn entry() -> BoxedStrategy<EntryName> {
+    "/(private|shared)(/[a-z0-9\" .()]{1,6}){1,3}"
+        .prop_map(|name| EntryName::new(name.as_bytes()).expect("a name"))
+        .boxed()
+}
+
+/// RFC 5464.
+fn metadata() -> BoxedStrategy<Command> {
+    let is_named =
+        |mailbox: &MailboxArg| !matches!(mailbox, MailboxArg::Invalid { raw, .. } if raw.is_empty());
+    let place = || prop::option::of(mailbox().prop_filter("the server's is none", is_named));
+    let depth = select(vec![Depth::Zero, Depth::One, Depth::Infinity]);
+    let value = prop::option::of(prop::collection::vec(any::<u8>(), 0..20));
+    prop_oneof![
+        (place(), prop::option::of(any::<u32>()), depth, prop::collection::vec(entry(), 1..4)).prop_map(
+            |(mailbox, max_size, depth, entries)| {
+                Command::GetMetadata(GetMetadata { mailbox, max_size, depth, entries })
+            }
+        ),
+        (place(), prop::collection::vec((entry(), value), 1..4))
+            .prop_map(|(mailbox, entries)| Command::SetMetadata(SetMetadata { mailbox, entries })),
+    ]
+    .boxed()
+}
+
 /// RFC 7162 §3.2.5.
 fn qresync() -> BoxedStrategy<Qresync> {
     // Gaps, since both lists ascend.
@@ -186,6 +212,7 @@ fn list() -> BoxedStrategy<ListCommand> {
         Just(ListReturn::Children),
         Just(ListReturn::SpecialUse),
         status_items().prop_map(ListReturn::Status),
+        prop::collection::vec(entry(), 1..3).prop_map(ListReturn::Metadata),
     ];
     let returns = prop::collection::vec(returned, 0..3);
     (bytes(), prop::collection::vec(pattern(), 1..3), options, returns, any::<bool>())
@@ -242,6 +269,7 @@ fn extensions() -> BoxedStrategy<Command> {
     let charset = prop::option::of("[A-Z][A-Z0-9-]{1,9}");
     prop_oneof![
         1 => select(vec![Command::Compress, Command::Unauthenticate]),
+        1 => metadata(),
         1 => (1u32.., prop::option::of((1u32..1000, 0u32..1000))).prop_map(|(size, batches)| {
             let batch = |n| NonZeroU32::new(n).expect("above zero");
             let batches = batches.map(|(first, more)| (batch(first), batch(first + more)));

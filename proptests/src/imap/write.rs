@@ -89,7 +89,7 @@ impl<'a> Writer<'a> {
         if is_atom && self.choose(2) == 0 { self.out.extend_from_slice(text) } else { self.string(text) }
     }
 
-    fn string(&mut self, text: &[u8]) {
+    pub(super) fn string(&mut self, text: &[u8]) {
         let quotable = text.iter().all(|b| !b"\r\n\0".contains(b) && (b.is_ascii() || !self.spelling.strict));
         if quotable && self.choose(2) == 0 {
             self.text("\"");
@@ -110,7 +110,7 @@ impl<'a> Writer<'a> {
     }
 
     /// `{n}` or `{n+}`; whether it is synchronising.
-    fn announce(&mut self, len: usize) -> bool {
+    pub(super) fn announce(&mut self, len: usize) -> bool {
         let sync = self.choose(2) == 0;
         self.text(&format!("{{{len}{}}}\r\n", if sync { "" } else { "+" }));
         sync

@@ -1,10 +1,59 @@
 //! Commands on mailboxes to bytes.
 
 use super::write::Writer;
+use gadwall::imap::decode::Event;
 use gadwall::imap::types::*;
 use gadwall_storage::SpecialUse;
 
 impl Writer<'_> {
+    fn get_metadata(&mut self, command: &GetMetadata) {
+        let GetMetadata { mailbox, max_size, depth, entries } = command;
+        let mut options: Vec<String> = max_size.iter().map(|size| format!("MAXSIZE {size}")).collect();
+        match depth {
+            Depth::Zero if self.choose(2) == 0 => {}
+            Depth::Zero => options.push("DEPTH 0".into()),
+            Depth::One => options.push("DEPTH 1".into()),
+            Depth::Infinity => options.push("DEPTH infinity".into()),
+        }
+        let options_first = self.choose(2) == 0;
+        self.words(&["GETMETADATA", ""]);
+        if !options.is_empty() && options_first {
+            self.list(&options, |w, option| w.word(option));
+            self.text(" ");
+        }
+        self.place(mailbox.as_ref());
+        self.text(" ");
+        if !options.is_empty() && !options_first {
+            self.list(&options, |w, option| w.word(option));
+            self.text(" ");
+        }
+        self.entries(entries);
+    }
+
+    /// A mailbox, or the server.
+    fn place(&mut self, mailbox: Option<&MailboxArg>) {
+        match mailbox {
+            Some(mailbox) => self.mailbox(mailbox),
+            None => self.astring(b""),
+        }
+    }
+
+    fn entries(&mut self, entries: &[EntryName]) {
+        match entries {
+            [one] if self.choose(2) == 0 => self.astring(one.as_str().as_bytes()),
+            _ => self.list(entries, |w, entry| w.astring(entry.as_str().as_bytes())),
+        }
+    }
+
+    /// `~{n}`, which is no string that is asked for.
+    fn literal8(&mut self, octets: &[u8]) {
+        self.text("~");
+        if self.announce(octets.len()) {
+            self.expected.push(Event::ContinueLiteral);
+        }
+        self.out.extend_from_slice(octets);
+    }
+
     pub(super) fn mailbox_command(&mut self, command: &Command) {
         match command {
             Command::Select { mailbox, params, mode } => {
@@ -44,6 +93,21 @@ impl Writer<'_> {
                 self.astring(reference);
                 self.text(" ");
                 self.pattern(pattern);
+            }
+            Command::GetMetadata(command) => self.get_metadata(command),
+            Command::SetMetadata(SetMetadata { mailbox, entries }) => {
+                self.words(&["SETMETADATA", ""]);
+                self.place(mailbox.as_ref());
+                self.text(" ");
+                self.list(entries, |w, (entry, value)| {
+                    w.astring(entry.as_str().as_bytes());
+                    w.text(" ");
+                    match value {
+                        Some(value) if value.contains(&0) => w.literal8(value),
+                        Some(value) => w.string(value),
+                        None => w.word("NIL"),
+                    }
+                });
             }
             Command::GetQuotaRoot { mailbox } => self.named("GETQUOTAROOT", mailbox),
             Command::Status { mailbox, items } => {
@@ -102,6 +166,11 @@ impl Writer<'_> {
                 ListReturn::Subscribed => w.word("SUBSCRIBED"),
                 ListReturn::Children => w.word("CHILDREN"),
                 ListReturn::SpecialUse => w.word("SPECIAL-USE"),
+                ListReturn::Metadata(entries) => {
+                    w.word("METADATA");
+                    w.text(" ");
+                    w.entries(entries);
+                }
                 ListReturn::Status(items) => {
                     w.words(&["STATUS", ""]);
                     w.status_items(items);

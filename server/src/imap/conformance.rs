@@ -81,6 +81,7 @@ files! {
     list_extended "list-extended"
     literals "literals"
     mailboxes "mailboxes"
+    metadata "metadata"
     mime "mime"
     moving "moving"
     multisearch "multisearch"

@@ -294,6 +294,11 @@ responses! {
         => "rfc8508-4.3-the-uid-is-told-before-the-expunge";
     batches_begin_with_the_oldest: |r, _| vec![r.replace("1024:525,524:25,24:1", "1:500,501:1000,1001:1024")]
         => "rfc10022-3.1-batches-hold-so-many-messages-each";
+    annotations_are_of_nobody: |r, _| {
+        vec![if r.starts_with("* METADATA") { r.replace("\"mine\"", "NIL") } else { r.into() }]
+    } => "rfc5464-4.3-several-at-once", "rfc5464-4.1-annotations-follow-a-renamed-mailbox", "rfc9590-3-list-tells-them";
+    what_is_left_out_is_not_said: |r, _| vec![without_code(r, "[METADATA LONGENTRIES")]
+        => "rfc5464-4.2.1-values-that-are-too-long-are-left-out";
     the_delimiter_is_nil: |r, _| {
         vec![if r.starts_with("* LIST") { r.replace(" \"/\" ", " NIL ") } else { r.into() }]
     } => "rfc3501-6.3.8-an-empty-pattern-asks-for-the-delimiter";

@@ -9,6 +9,7 @@ pub struct AccountSnapshot {
     pub account: Account,
     pub addresses: Vec<Address>,
     pub subscriptions: Vec<MailboxName>,
+    pub annotations: Annotations,
     pub mailboxes: Vec<MailboxSnapshot>,
 }
 
@@ -16,6 +17,7 @@ pub struct AccountSnapshot {
 #[derive(Debug, Clone, PartialEq)]
 pub struct MailboxSnapshot {
     pub mailbox: Mailbox,
+    pub annotations: Annotations,
     pub uids: UidSet,
     /// With details.
     pub messages: Vec<Message>,
@@ -30,12 +32,13 @@ impl AccountSnapshot {
         let account = store.account(id).await?;
         let addresses = store.addresses(id).await?;
         let subscriptions = store.subscriptions(id).await?;
+        let annotations = store.annotations(Annotated::Account(id)).await?;
         let mut mailboxes = Vec::new();
         for mailbox in store.mailboxes(id).await? {
             mailboxes
                 .push(MailboxSnapshot::take(store, MailboxRef { account: id, mailbox: mailbox.id }).await?);
         }
-        Ok(Self { account, addresses, subscriptions, mailboxes })
+        Ok(Self { account, addresses, subscriptions, annotations, mailboxes })
     }
 }
 
@@ -48,7 +51,8 @@ impl MailboxSnapshot {
             bodies.insert(uid, digest(&mut *store.body(at, uid).await?).await?);
         }
         let changes = store.changes_since(at, 0).await?;
-        Ok(Self { mailbox, uids, messages, bodies, changes })
+        let annotations = store.annotations(Annotated::Mailbox(at)).await?;
+        Ok(Self { mailbox, annotations, uids, messages, bodies, changes })
     }
 }
 

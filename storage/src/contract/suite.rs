@@ -145,6 +145,13 @@ macro_rules! __contract_claims {
                 an_open_store_is_ready_and_sound
                 a_closed_store_refuses_every_change_as_temporary
             }
+            annotations {
+                annotations_are_set_changed_and_taken_away
+                each_mailbox_and_each_account_has_its_own
+                annotations_go_with_their_mailbox
+                too_many_annotations_are_refused_as_a_whole
+                annotate_happens_once
+            }
             mailboxes {
                 mailboxes_are_listed_by_name
                 create_makes_missing_parents_and_subscribes_to_none

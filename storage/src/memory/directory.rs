@@ -157,7 +157,12 @@ fn create(state: &mut State, context: &Context, new: NewAccount) -> Result<Accou
     let mut subscriptions: BTreeSet<MailboxName> =
         new.mailboxes.iter().map(|(name, _)| name.clone()).collect();
     subscriptions.insert(MailboxName::inbox());
-    let made = AccountState { account: account.clone(), names: BTreeMap::new(), subscriptions };
+    let made = AccountState {
+        account: account.clone(),
+        names: BTreeMap::new(),
+        subscriptions,
+        annotations: Annotations::new(),
+    };
     state.accounts.insert(new.id, made);
     state.addresses.insert(new.address, new.id);
     for (name, special_use) in &wanted {

@@ -99,6 +99,26 @@ impl Mailboxes for MemoryStore {
         })
     }
 
+    async fn annotations(&self, of: Annotated) -> Result<Annotations> {
+        let (state, now) = (self.state(), self.clock.now());
+        Ok(match of {
+            Annotated::Account(id) => state.account(id, now)?.annotations.clone(),
+            Annotated::Mailbox(at) => state.mailbox(at, now)?.annotations.clone(),
+        })
+    }
+
+    async fn annotate(&self, op: OpId, of: Annotated, changes: &AnnotationChanges) -> Result<()> {
+        self.mutate(op, Fingerprint::of("annotate", &(of, changes)), |state, context| {
+            let now = context.now;
+            let annotations = match of {
+                Annotated::Account(id) => &mut state.account_mut(id, now)?.annotations,
+                Annotated::Mailbox(at) => &mut state.mailbox_mut(at, now)?.annotations,
+            };
+            *annotations = annotated(annotations.clone(), changes)?;
+            Ok(())
+        })
+    }
+
     async fn subscriptions(&self, account: AccountId) -> Result<Vec<MailboxName>> {
         Ok(self.state().account(account, self.clock.now())?.subscriptions.iter().cloned().collect())
     }

@@ -30,6 +30,7 @@ pub(super) struct AccountState {
     pub account: Account,
     pub names: BTreeMap<MailboxName, MailboxId>,
     pub subscriptions: BTreeSet<MailboxName>,
+    pub annotations: Annotations,
 }
 
 pub(super) struct MailboxState {
@@ -44,6 +45,7 @@ pub(super) struct MailboxState {
     /// Messages no session has been told of.
     pub unclaimed: UidSet,
     pub keywords: BTreeSet<Keyword>,
+    pub annotations: Annotations,
     pub unseen: u64,
     pub deleted: u64,
     pub bytes: u64,
@@ -138,6 +140,7 @@ impl State {
             rows: BTreeMap::new(),
             unclaimed: UidSet::new(),
             keywords: BTreeSet::new(),
+            annotations: Annotations::new(),
             unseen: 0,
             deleted: 0,
             bytes: 0,

@@ -20,6 +20,7 @@ struct Recount {
     contents: BTreeSet<EmailId>,
     blobs: BTreeSet<[u8; 32]>,
     mailboxes: BTreeSet<MailboxId>,
+    accounts: BTreeSet<AccountId>,
 }
 
 impl Recount {
@@ -55,6 +56,7 @@ pub async fn audit(view: &mut View<'_>) -> Step<Vec<String>> {
 async fn audit_account(view: &mut View<'_>, record: &AccountRecord, recount: &mut Recount) -> Step<()> {
     let id = record.account.id;
     recount.totals.accounts += 1;
+    recount.accounts.insert(id);
     let owned = addresses(view, id).await?;
     recount.check(owned.contains(&record.account.address), || format!("account {id}: primary address"));
     let all = view.mailboxes(id, None, 0).await?;
@@ -117,6 +119,11 @@ async fn audit_strays(view: &mut View<'_>, recount: &mut Recount) -> Step<()> {
         let id = MailboxId(mailbox.fixed("_id")?);
         let known = recount.mailboxes.contains(&id);
         recount.check(known, || format!("mailbox {id}: no account"));
+    }
+    for annotated in view.ids(ANNOTATIONS, Document::new(), 0).await? {
+        let id: [u8; 12] = annotated.fixed("_id")?;
+        let known = recount.accounts.contains(&AccountId(id)) || recount.mailboxes.contains(&MailboxId(id));
+        recount.check(known, || format!("annotations of {}, which does not exist", MailboxId(id)));
     }
     let mut strays = BTreeSet::new();
     for row in view.ids(MESSAGES, Document::new(), 0).await? {

@@ -378,6 +378,7 @@ pub async fn drop_account(tx: &mut Tx<'_>, id: AccountId) -> Step<()> {
         tx.delete(SUBSCRIPTIONS, Bson::String(subscription.text("_id")?.to_owned()));
     }
     keep_uidvalidity(tx, &record);
+    tx.delete(ANNOTATIONS, keys::account(id));
     tx.delete(ACCOUNTS, keys::account(id));
     tx.delta.accounts -= 1;
     tx.hints.push(Hint::Account { account: id });

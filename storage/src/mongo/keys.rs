@@ -15,6 +15,14 @@ pub fn mailbox(id: MailboxId) -> Bson {
     bin(id.0)
 }
 
+/// No mailbox and no account have one id.
+pub fn annotations(of: Annotated) -> Bson {
+    match of {
+        Annotated::Account(id) => account(id),
+        Annotated::Mailbox(at) => mailbox(at.mailbox),
+    }
+}
+
 pub fn operation(op: OpId) -> Bson {
     bin(op.0)
 }

@@ -2,7 +2,7 @@
 
 use super::db::Update;
 use super::directory::changed;
-use super::doc::Fields;
+use super::doc::{Fields, bin};
 use super::fail::Step;
 use super::keys;
 use super::operations::{Locks, Mutation};
@@ -11,7 +11,7 @@ use super::schema::*;
 use super::store::{MongoStore, reading};
 use super::tx::Tx;
 use super::view::View;
-use crate::records::{Fingerprint, MailboxRecord};
+use crate::records::{Fingerprint, MailboxRecord, decode, encode};
 use crate::*;
 use async_trait::async_trait;
 use mongodb::bson::doc;
@@ -80,6 +80,21 @@ impl Mailboxes for MongoStore {
         self.once(account, op, print, Subscribe { account, name: name.clone(), subscribed }).await
     }
 
+    async fn annotations(&self, of: Annotated) -> Result<Annotations> {
+        reading!(self, |view| {
+            match of {
+                Annotated::Account(id) => _ = view.account(id).await?,
+                Annotated::Mailbox(at) => _ = view.mailbox(at).await?,
+            }
+            annotations(view, of).await
+        })
+    }
+
+    async fn annotate(&self, op: OpId, of: Annotated, changes: &AnnotationChanges) -> Result<()> {
+        let print = Fingerprint::of("annotate", &(of, changes));
+        self.once(of.account(), op, print, Annotate { of, changes: changes.clone() }).await
+    }
+
     async fn subscriptions(&self, account: AccountId) -> Result<Vec<MailboxName>> {
         reading!(self, |view| {
             view.account(account).await?;
@@ -93,6 +108,13 @@ impl Mailboxes for MongoStore {
             return Ok(UidSet::new());
         }
         self.mutate(at.account, None, ClaimRecent(at)).await
+    }
+}
+
+async fn annotations(view: &mut View<'_>, of: Annotated) -> Step<Annotations> {
+    match view.get(ANNOTATIONS, keys::annotations(of)).await? {
+        Some(found) => Ok(decode(found.bytes("entries")?)?),
+        None => Ok(Annotations::new()),
     }
 }
 
@@ -142,6 +164,7 @@ fn next_uidvalidity(owner: &mut AccountRecord, now: Timestamp) -> UidValidity {
 /// Takes a mailbox away from its user at once; its messages go with the sweep.
 pub fn drop_mailbox(tx: &mut Tx<'_>, id: MailboxId, record: &MailboxRecord) {
     tx.delete(MAILBOXES, keys::mailbox(id));
+    tx.delete(ANNOTATIONS, keys::mailbox(id));
     tx.insert(PURGES, doc! { "_id": keys::mailbox(id) });
     tx.delta.messages -= record.messages as i64;
     tx.delta.bytes -= record.bytes as i64;
@@ -304,6 +327,37 @@ impl Mutation for Subscribe {
             }
         }
         changed(tx, owner)
+    }
+}
+
+struct Annotate {
+    of: Annotated,
+    changes: AnnotationChanges,
+}
+
+#[async_trait]
+impl Mutation for Annotate {
+    type Outcome = ();
+
+    /// Whoever takes the mailbox or the account away takes the account first.
+    fn locks(&self) -> Locks {
+        Locks { account: Some(self.of.account()), ..Locks::default() }
+    }
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Step<()> {
+        match self.of {
+            Annotated::Account(id) => _ = tx.account(id).await?,
+            Annotated::Mailbox(at) => _ = tx.mailbox(at).await?,
+        }
+        let annotations = annotated(annotations(tx, self.of).await?, &self.changes)?;
+        let key = keys::annotations(self.of);
+        if annotations.is_empty() {
+            tx.delete(ANNOTATIONS, key);
+        } else {
+            let change = doc! { "$set": { "entries": bin(encode(&annotations)?) } };
+            tx.update(ANNOTATIONS, Update::one(key, change).upsert());
+        }
+        Ok(())
     }
 }
 

@@ -7,6 +7,8 @@ use mongodb::bson::{Bson, doc};
 pub const ACCOUNTS: &str = "accounts";
 pub const ADDRESSES: &str = "addresses";
 pub const SUBSCRIPTIONS: &str = "subscriptions";
+/// By the id of the mailbox or account that they are of.
+pub const ANNOTATIONS: &str = "annotations";
 pub const MAILBOXES: &str = "mailboxes";
 pub const MESSAGES: &str = "messages";
 pub const CHANGES: &str = "changes";
@@ -32,12 +34,14 @@ pub const DOCUMENTS: &str = "documents";
 pub const NODES: &str = "nodes";
 pub const META: &str = "meta";
 
-/// Made at the start, since a transaction can't always make them. `NODES` came later than the first databases; it is
-/// written outside of transactions, and so makes itself where it is missing.
-const ALL: [&str; 21] = [
+/// Made at the start, since a transaction can't always make them. `ANNOTATIONS` came later than the first databases, and is made
+/// where it is missing. So did `NODES`, which is
+/// written outside of transactions, and so makes itself.
+const ALL: [&str; 22] = [
     ACCOUNTS,
     ADDRESSES,
     SUBSCRIPTIONS,
+    ANNOTATIONS,
     MAILBOXES,
     MESSAGES,
     CHANGES,
@@ -88,7 +92,7 @@ pub async fn prepare(db: &Db) -> Result<(), DbError> {
         )));
     }
     if version == Some(VERSION) {
-        return Ok(());
+        return db.create_collection(ANNOTATIONS).await;
     }
     for collection in ALL {
         db.create_collection(collection).await?;

@@ -17,6 +17,7 @@ struct Recount {
     blobs: BTreeMap<BlobId, u64>,
     live: BTreeMap<u32, u64>,
     expiries: u64,
+    annotated: u64,
 }
 
 impl Recount {
@@ -45,6 +46,9 @@ pub fn audit(reader: &Reader) -> Result<Vec<String>> {
             recount.expiries += u64::from(row.expires_at.is_some());
         }
     }
+    let annotated = tree.keys(&keys::below(vec![b'm']), usize::MAX)?.len() as u64;
+    let counted = recount.annotated;
+    recount.check(format_args!("annotated: {annotated}, counted {counted}"), annotated == counted);
     let expiries = tree.keys(&keys::below(vec![b'x']), usize::MAX)?.len() as u64;
     let counted = recount.expiries;
     recount.check(format_args!("expiries: {expiries}, counted {counted}"), expiries == counted);
@@ -58,6 +62,8 @@ fn audit_account(tree: &::sled::Tree, id: AccountId, recount: &mut Recount) -> R
     recount.totals.accounts += 1;
     let owner: Option<AccountId> = Look::get(tree, &keys::address(&account.address))?;
     recount.check(format_args!("account {id}: primary address"), owner == Some(id));
+    let annotated = tree.raw(&keys::annotations(Annotated::Account(id)))?.is_some();
+    recount.annotated += u64::from(annotated);
     let all = names(tree, id)?;
     let has = |name: &MailboxName| all.iter().any(|(n, _)| n == name);
     recount.check(format_args!("account {id}: INBOX"), has(&MailboxName::inbox()));
@@ -71,6 +77,9 @@ fn audit_account(tree: &::sled::Tree, id: AccountId, recount: &mut Recount) -> R
                 let agrees = record.account == id && record.name == *name;
                 recount.check(format_args!("mailbox {mailbox}: name"), agrees);
                 used += record.bytes;
+                let at = MailboxRef { account: id, mailbox: *mailbox };
+                let annotated = tree.raw(&keys::annotations(Annotated::Mailbox(at)))?.is_some();
+                recount.annotated += u64::from(annotated);
                 audit_mailbox(tree, *mailbox, &record, recount)?;
             }
             None => recount.check(format_args!("mailbox {mailbox}: missing"), false),

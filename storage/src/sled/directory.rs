@@ -244,6 +244,7 @@ pub fn drop_account(tx: &mut Tx, id: AccountId) -> Result<()> {
     for key in tx.keys(&keys::subscriptions(id), usize::MAX)? {
         tx.delete(key);
     }
+    tx.delete_long(keys::annotations(Annotated::Account(id)))?;
     if let Some(at) = account.expires_at {
         tx.delete(keys::account_expiry(at, id));
     }

@@ -81,6 +81,14 @@ pub fn subscriptions(id: AccountId) -> Range {
     below(join(b'u', &[&id.0]))
 }
 
+/// Of a mailbox or an account; no two of them have one id.
+pub fn annotations(of: Annotated) -> Vec<u8> {
+    match of {
+        Annotated::Account(id) => join(b'm', &[b"a", &id.0]),
+        Annotated::Mailbox(at) => join(b'm', &[b"b", &at.mailbox.0]),
+    }
+}
+
 pub fn mailbox(id: MailboxId) -> Vec<u8> {
     join(b'b', &[&id.0])
 }

@@ -120,6 +120,31 @@ impl Mailboxes for SledStore {
         .await
     }
 
+    async fn annotations(&self, of: Annotated) -> Result<Annotations> {
+        let reader = self.read().await?;
+        match of {
+            Annotated::Account(id) => _ = reader.tree.account(id, reader.now)?,
+            Annotated::Mailbox(at) => _ = Look::mailbox(reader.tree, at, reader.now)?,
+        }
+        Ok(reader.tree.get_long(&keys::annotations(of))?.unwrap_or_default())
+    }
+
+    async fn annotate(&self, op: OpId, of: Annotated, changes: &AnnotationChanges) -> Result<()> {
+        let print = Fingerprint::of("annotate", &(of, changes));
+        let changes = changes.clone();
+        self.once(Asks::GROWS, op, print, move |tx| {
+            match of {
+                Annotated::Account(id) => _ = tx.account(id, tx.now)?,
+                Annotated::Mailbox(at) => _ = tx.mailbox(at, tx.now)?,
+            }
+            let key = keys::annotations(of);
+            let kept: Annotations = tx.get_long(&key)?.unwrap_or_default();
+            let annotations = annotated(kept, &changes)?;
+            if annotations.is_empty() { tx.delete_long(key) } else { tx.put_long(key, &annotations) }
+        })
+        .await
+    }
+
     async fn subscriptions(&self, account: AccountId) -> Result<Vec<MailboxName>> {
         let reader = self.read().await?;
         reader.tree.account(account, reader.now)?;
@@ -209,6 +234,8 @@ fn next_uidvalidity(tx: &mut Tx) -> Result<UidValidity> {
 pub fn drop_mailbox(tx: &mut Tx, id: MailboxId, record: &MailboxRecord) -> Result<()> {
     tx.delete(keys::name(record.account, &record.name));
     tx.delete_long(keys::mailbox(id))?;
+    let at = MailboxRef { account: record.account, mailbox: id };
+    tx.delete_long(keys::annotations(Annotated::Mailbox(at)))?;
     tx.put(keys::purge(id), &())?;
     tx.totals(|totals| {
         totals.messages -= record.messages;

@@ -2,7 +2,7 @@
 
 use super::cursor::{Cursor, Parsed, Syntax, expected};
 use super::mailbox::{flags, mailbox, pattern, sequence_set, status_items};
-use super::{append, fetch, search, sort};
+use super::{append, fetch, metadata, search, sort};
 use crate::imap::types::*;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -90,6 +90,8 @@ fn command(cursor: &mut Cursor) -> Parsed<Command> {
         "COMPARATOR" => Command::Comparator(strings(cursor)?),
         "GETQUOTAROOT" => Command::GetQuotaRoot { mailbox: one_mailbox(cursor)? },
         "IDLE" => Command::Idle,
+        "GETMETADATA" => Command::GetMetadata(metadata::get(cursor)?),
+        "SETMETADATA" => Command::SetMetadata(metadata::set(cursor)?),
         "UIDBATCHES" => uid_batches(cursor)?,
         "CHECK" => Command::Check,
         "CLOSE" => Command::Close,
@@ -348,6 +350,10 @@ fn list(cursor: &mut Cursor) -> Parsed<Command> {
             "STATUS" => {
                 cursor.space()?;
                 status_items(cursor).map(ListReturn::Status)
+            }
+            "METADATA" => {
+                cursor.space()?;
+                metadata::entries(cursor).map(ListReturn::Metadata)
             }
             _ => expected("no such LIST return option"),
         })?;

@@ -159,7 +159,19 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// `~{n}` and octets, NULs among them (RFC 3516 §4.4).
+    pub fn literal8(&mut self) -> Parsed<&'a [u8]> {
+        self.require(b'~', "expected a literal8")?;
+        self.octets()
+    }
+
     fn literal(&mut self) -> Parsed<&'a [u8]> {
+        let literal = self.octets()?;
+        // RFC 3501 §9: CHAR8 is any octet but NUL.
+        if literal.contains(&0) { expected("a NUL in a literal") } else { Ok(literal) }
+    }
+
+    fn octets(&mut self) -> Parsed<&'a [u8]> {
         self.require(b'{', "expected a literal")?;
         let len = self.number64()?;
         self.eat(b'+');
@@ -170,8 +182,7 @@ impl<'a> Cursor<'a> {
         let Some(len) = len else { return expected("a literal that is too short") };
         let (literal, rest) = self.rest.split_at(len);
         self.rest = rest;
-        // RFC 3501 §9: CHAR8 is any octet but NUL.
-        if literal.contains(&0) { expected("a NUL in a literal") } else { Ok(literal) }
+        Ok(literal)
     }
 
     pub fn number64(&mut self) -> Parsed<u64> {

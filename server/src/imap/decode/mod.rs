@@ -10,10 +10,12 @@ mod date;
 mod fetch;
 mod framing;
 mod mailbox;
+mod metadata;
 mod search;
 mod sort;
 mod url;
 
+pub use cursor::is_atom_char;
 pub use framing::{Decoder, Limits};
 pub use url::message_url;
 

@@ -1,5 +1,6 @@
 //! Strings, flags, dates.
 
+use crate::imap::decode::is_atom_char;
 use crate::imap::mutf7;
 use crate::imap::types::Text;
 use crate::time::Civil;
@@ -32,10 +33,29 @@ fn quoted(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// An atom if it can be one.
+pub fn astring(text: &[u8], out: &mut Vec<u8>) {
+    match !text.is_empty() && text.iter().copied().all(is_atom_char) {
+        true => out.extend_from_slice(text),
+        false => string(text, out),
+    }
+}
+
 pub fn nstring(text: Option<&[u8]>, out: &mut Vec<u8>) {
     match text {
         Some(text) => string(text, out),
         None => out.extend_from_slice(b"NIL"),
+    }
+}
+
+/// As [`nstring`]; what holds a NUL is a literal8 (RFC 3516 §4.4).
+pub fn nstring8(text: Option<&[u8]>, out: &mut Vec<u8>) {
+    match text {
+        Some(text) if text.contains(&0) => {
+            out.extend_from_slice(format!("~{{{}}}\r\n", text.len()).as_bytes());
+            out.extend_from_slice(text);
+        }
+        text => nstring(text, out),
     }
 }
 

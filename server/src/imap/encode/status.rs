@@ -50,6 +50,11 @@ pub enum Code {
     Limit,
     /// RFC 8474 §4.
     MailboxId(MailboxId),
+    /// RFC 5464 §4.2.1: the size of the largest value that was not told.
+    MetadataLongEntries(u64),
+    /// RFC 5464 §4.3: the size of the largest value there may be.
+    MetadataMaxSize(u64),
+    MetadataTooMany,
     /// RFC 7162 §3.1.3: numbers or UIDs, as the command had them.
     Modified(UidSet),
     NonExistent,
@@ -163,6 +168,9 @@ impl std::fmt::Display for Code {
             }
             Code::Limit => f.write_str("LIMIT"),
             Code::MailboxId(id) => write!(f, "MAILBOXID ({})", super::mailbox_id(*id)),
+            Code::MetadataLongEntries(size) => write!(f, "METADATA LONGENTRIES {size}"),
+            Code::MetadataMaxSize(size) => write!(f, "METADATA MAXSIZE {size}"),
+            Code::MetadataTooMany => f.write_str("METADATA TOOMANY"),
             Code::Modified(numbers) => write!(f, "MODIFIED {numbers}"),
             Code::NonExistent => f.write_str("NONEXISTENT"),
             Code::OverQuota => f.write_str("OVERQUOTA"),

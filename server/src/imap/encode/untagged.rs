@@ -1,11 +1,12 @@
 //! Untagged data other than FETCH bodies.
 
-use super::{Recent, encoded_name, flags, mailbox, mailbox_id, system_flag};
+use super::{Recent, astring, encoded_name, flags, mailbox, mailbox_id, nstring8, system_flag};
 use crate::imap::thread::Threads;
 use crate::imap::types::{By, SearchReturns, StatusItem, Tag, Text};
 use gadwall_storage::{
     Flags, Keyword, Mailbox, MailboxName, ModSeq, SpecialUse, SystemFlag, Uid, UidSet, UidValidity,
 };
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// `* …` with a line break.
@@ -64,6 +65,11 @@ pub enum Untagged<'a> {
         append_limit: u64,
         /// What an expunge would free, in bytes.
         deleted_bytes: u64,
+    },
+    /// RFC 5464 §4.4.1; without a name, of the server.
+    Metadata {
+        name: Option<&'a MailboxName>,
+        values: &'a BTreeMap<&'a str, Option<&'a [u8]>>,
     },
     /// RFC 9208 §4.2.1, of the one root.
     Quota {
@@ -247,6 +253,7 @@ impl Untagged<'_> {
                 mailbox(name, names, out);
                 status_items(at, items, *append_limit, *deleted_bytes, out);
             }
+            Untagged::Metadata { name, values } => metadata(*name, values, names, out),
             Untagged::Quota { used_bytes, limit_bytes } => quota(*used_bytes, *limit_bytes, out),
             Untagged::QuotaRoot { name } => {
                 text(out, format_args!("QUOTAROOT "));
@@ -263,6 +270,26 @@ impl Untagged<'_> {
         }
         out.extend_from_slice(b"\r\n");
     }
+}
+
+fn metadata(
+    name: Option<&MailboxName>,
+    values: &BTreeMap<&str, Option<&[u8]>>,
+    names: Text,
+    out: &mut Vec<u8>,
+) {
+    text(out, format_args!("METADATA "));
+    match name {
+        Some(name) => mailbox(name, names, out),
+        None => text(out, format_args!("\"\"")),
+    }
+    for (i, (entry, value)) in values.iter().enumerate() {
+        text(out, format_args!("{}", if i == 0 { " (" } else { " " }));
+        astring(entry.as_bytes(), out);
+        out.push(b' ');
+        nstring8(*value, out);
+    }
+    out.push(b')');
 }
 
 fn text(out: &mut Vec<u8>, arguments: std::fmt::Arguments) {

@@ -6,7 +6,7 @@ use crate::imap::encode::{ListEntry, Status, Untagged, special_use};
 use crate::imap::mutf7;
 use crate::imap::types::{ListCommand, ListPattern, ListReturn, ListSelect, Text};
 use crate::imap::wire::Wire;
-use gadwall_storage::{Mailbox, MailboxName, StoreError, Subject};
+use gadwall_storage::{Mailbox, MailboxName, MailboxRef, StoreError, Subject};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,6 +32,10 @@ impl Session {
         // RFC 5258 §3: an option that is given twice counts once.
         let status = command.returns.iter().find_map(|option| match option {
             ListReturn::Status(items) => Some(items),
+            _ => None,
+        });
+        let metadata = command.returns.iter().find_map(|option| match option {
+            ListReturn::Metadata(entries) => Some(entries),
             _ => None,
         });
         for (name, mailbox) in &names.all {
@@ -70,6 +74,10 @@ impl Session {
                     told => told?,
                 };
                 wire.untagged(&Untagged::Status { name, mailbox, items, append_limit, deleted_bytes });
+            }
+            if let (Some(entries), Some(mailbox)) = (metadata, mailbox) {
+                let at = MailboxRef { account, mailbox: mailbox.id };
+                self.list_metadata(at, name, entries, wire).await?;
             }
             wire.relieve().await?;
         }

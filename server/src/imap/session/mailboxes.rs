@@ -4,7 +4,7 @@ use super::{Outcome, Session, named};
 use crate::imap::encode::{Code, ListEntry, Status, Untagged};
 use crate::imap::types::MailboxArg;
 use crate::imap::wire::Wire;
-use gadwall_storage::{MailboxName, MailboxRef, SpecialUse, StoreError, Subscribed, UidSet};
+use gadwall_storage::{Annotated, MailboxName, MailboxRef, SpecialUse, StoreError, Subscribed, UidSet};
 
 impl Session {
     pub(super) async fn create(
@@ -67,6 +67,13 @@ impl Session {
         }
         // RFC 3501 §6.3.5: renaming INBOX moves its messages and leaves it empty; its children stay where they are.
         let target = store.create_mailbox(env.op(), account, to, None).await?;
+        // RFC 5464 §4.1: INBOX keeps its annotations, and the other one has them too.
+        let annotations = store.annotations(Annotated::Mailbox(at)).await?;
+        if !annotations.is_empty() {
+            let of = Annotated::Mailbox(MailboxRef { account, mailbox: target.id });
+            let changes = annotations.into_iter().map(|(name, value)| (name, Some(value))).collect();
+            store.annotate(env.op(), of, &changes).await?;
+        }
         store.move_messages(env.op(), at, &UidSet::all(), target.id).await?;
         Ok(Status::ok("Messages of INBOX moved"))
     }

@@ -15,6 +15,7 @@ mod language;
 mod list;
 mod mailboxes;
 mod matcher;
+mod metadata;
 mod multisearch;
 mod progress;
 mod quota;
@@ -165,6 +166,7 @@ impl Session {
             if !self.compressed {
                 list.extend(["COMPRESS=DEFLATE", "UNAUTHENTICATE"]);
             }
+            list.extend(["METADATA", "LIST-METADATA"]);
             list.extend(["STATUS=SIZE", "BINARY", "OBJECTID", "SAVEDATE", "PREVIEW"]);
             // RFC 7889 §2: every mailbox takes messages of this size.
             return format!("{} APPENDLIMIT={}", list.join(" "), self.services.limits.message_bytes);
@@ -255,6 +257,8 @@ impl Session {
             Command::Status { mailbox, items } => self.status(&mailbox, &items, wire).await,
             Command::Language(ranges) => self.language(&ranges, wire),
             Command::Comparator(wishes) => self.comparator(&wishes, wire),
+            Command::GetMetadata(command) => self.get_metadata(&command, wire).await,
+            Command::SetMetadata(command) => self.set_metadata(command).await,
             Command::GetQuota { root } => self.get_quota(&root, wire).await,
             Command::GetQuotaRoot { mailbox } => self.get_quota_root(&mailbox, wire).await,
             Command::Close => self.close().await,

@@ -1,7 +1,8 @@
 //! Commands (RFC 3501 §6 and the extensions' own).
 
 use super::{
-    AppendPiece, FetchItem, ListPattern, SearchKey, SequenceSet, SortCommand, StatusItem, ThreadCommand,
+    AppendPiece, EntryName, FetchItem, GetMetadata, ListPattern, SearchKey, SequenceSet, SetMetadata,
+    SortCommand, StatusItem, ThreadCommand,
 };
 use gadwall_storage::{FlagChange, MailboxName, SpecialUse};
 use std::num::NonZeroU32;
@@ -167,6 +168,10 @@ pub enum Command {
 
     /// RFC 4978 §3, which knows of DEFLATE alone.
     Compress,
+    /// RFC 5464.
+    GetMetadata(GetMetadata),
+    SetMetadata(SetMetadata),
+
     /// RFC 8437.
     Unauthenticate,
     /// RFC 5255 §4.7: what the client wishes for, as sent.
@@ -279,6 +284,8 @@ pub enum ListReturn {
     Children,
     SpecialUse,
     Status(Vec<StatusItem>),
+    /// RFC 9590.
+    Metadata(Vec<EntryName>),
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -1,5 +1,6 @@
 //! The claims, by group. Each gets a fresh store and panics when the promise it is named after is broken.
 
+pub mod annotations;
 pub mod bodies;
 pub mod directory;
 pub mod expiry;

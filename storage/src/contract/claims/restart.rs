@@ -10,6 +10,10 @@ pub async fn everything_is_as_it_was(w: &mut World) {
     w.store().add_address(w.op(), ann.id, &address("ada@gadwall.test")).await.unwrap();
     w.store().set_subscribed(w.op(), ann.id, &name("zz"), Subscribed::Yes).await.unwrap();
     w.store().secret("ids", [7; 32]).await.unwrap();
+    for of in [Annotated::Account(ann.id), Annotated::Mailbox(to), Annotated::Mailbox(ann.inbox)] {
+        let value = AnnotationChanges::from([("/private/comment".into(), Some(b"note".to_vec()))]);
+        w.store().annotate(w.op(), of, &value).await.unwrap();
+    }
     let delivery = Some(Delivery { via: "smtp".into(), ..Delivery::default() });
     let new =
         NewMessage { delivery, flags: flags(&[SystemFlag::Draft], &["k"]), ..message(b"Subject: x\r\n\r\n") };

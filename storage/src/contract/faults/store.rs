@@ -202,6 +202,12 @@ impl Mailboxes for FaultyStore {
     ) -> Result<()> {
         self.inner.set_subscribed(self.op(op), account, name, subscribed).await
     }
+    async fn annotations(&self, of: Annotated) -> Result<Annotations> {
+        self.inner.annotations(of).await
+    }
+    async fn annotate(&self, op: OpId, of: Annotated, changes: &AnnotationChanges) -> Result<()> {
+        self.inner.annotate(self.op(op), of, changes).await
+    }
     async fn subscriptions(&self, account: AccountId) -> Result<Vec<MailboxName>> {
         self.inner.subscriptions(account).await
     }
