@@ -58,6 +58,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("attributes", include_str!("../cases/attributes.txt")),
     ("auth", include_str!("../cases/auth.txt")),
     ("condstore", include_str!("../cases/condstore.txt")),
+    ("filters", include_str!("../cases/filters.txt")),
     ("fetch", include_str!("../cases/fetch.txt")),
     ("idle", include_str!("../cases/idle.txt")),
     ("list", include_str!("../cases/list.txt")),

@@ -41,6 +41,7 @@ fn leaf() -> BoxedStrategy<SearchKey> {
     let saved = prop_oneof![
         any::<[u8; 12]>().prop_map(|id| SearchKey::EmailId(EmailId(id))),
         day().prop_map(SearchKey::SavedBefore),
+        "[a-zA-Z0-9._-]{1,8}".prop_map(SearchKey::Filter),
         day().prop_map(SearchKey::SavedOn),
         day().prop_map(SearchKey::SavedSince),
     ];

@@ -50,6 +50,10 @@ impl Writer<'_> {
             SearchKey::Smaller(n) => self.words(&["SMALLER", &n.to_string()]),
             SearchKey::Older(n) => self.words(&["OLDER", &n.to_string()]),
             SearchKey::Younger(n) => self.words(&["YOUNGER", &n.to_string()]),
+            SearchKey::Filter(name) => {
+                self.words(&["FILTER", ""]);
+                self.text(name);
+            }
             SearchKey::EmailId(id) => {
                 self.words(&["EMAILID", ""]);
                 self.text(&format!("M{id}"));

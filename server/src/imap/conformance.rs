@@ -73,6 +73,7 @@ files! {
     condstore "condstore"
     esearch "esearch"
     fetch "fetch"
+    filters "filters"
     flags "flags"
     idle "idle"
     language "language"

@@ -299,6 +299,8 @@ responses! {
     } => "rfc5464-4.3-several-at-once", "rfc5464-4.1-annotations-follow-a-renamed-mailbox", "rfc9590-3-list-tells-them";
     what_is_left_out_is_not_said: |r, _| vec![without_code(r, "[METADATA LONGENTRIES")]
         => "rfc5464-4.2.1-values-that-are-too-long-are-left-out";
+    a_missing_filter_is_not_named: |r, _| vec![without_code(r, "[UNDEFINED-FILTER")]
+        => "rfc5466-3.1-a-filter-that-is-not-there-is-undefined", "rfc5466-3.1-a-loop-is-undefined";
     the_delimiter_is_nil: |r, _| {
         vec![if r.starts_with("* LIST") { r.replace(" \"/\" ", " NIL ") } else { r.into() }]
     } => "rfc3501-6.3.8-an-empty-pattern-asks-for-the-delimiter";

@@ -106,6 +106,8 @@ impl Prepared {
             SearchKey::Body(wanted) => Prepared::Body(text(wanted)?),
             SearchKey::Text(wanted) => Prepared::Text(text(wanted)?),
             SearchKey::ModSeq(n) => Prepared::ModSeq(*n),
+            // Those that there are have been replaced by what they stand for.
+            SearchKey::Filter(_) => Prepared::Not(Box::new(Prepared::All)),
             SearchKey::EmailId(id) => Prepared::EmailId(*id),
             SearchKey::SavedBefore(d) => Prepared::Saved(i64::MIN, day(d)),
             SearchKey::SavedOn(d) => Prepared::Saved(day(d), day(d) + 1),

@@ -17,6 +17,7 @@ mod url;
 
 pub use cursor::is_atom_char;
 pub use framing::{Decoder, Limits};
+pub use search::search_criteria;
 pub use url::message_url;
 
 use super::types::{AppendPiece, Tag, Tagged};

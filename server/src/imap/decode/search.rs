@@ -4,7 +4,7 @@ use super::cursor::{Cursor, Parsed, Syntax, expected};
 use super::date::date;
 use super::mailbox::{mailbox, partial_range, sequence_set};
 use crate::imap::types::{
-    By, MailboxArg, MultiSearchCommand, SearchCommand, SearchKey, SearchReturns, Source,
+    By, MailboxArg, MultiSearchCommand, SearchCommand, SearchKey, SearchReturns, Source, Text,
 };
 use gadwall_storage::{Keyword, SystemFlag};
 
@@ -64,6 +64,13 @@ pub fn keys(cursor: &mut Cursor) -> Parsed<SearchKey> {
         keys.push(key(cursor, 0)?);
     }
     Ok(all_of(keys))
+}
+
+/// A search as it is kept (RFC 5466 §3.2); `None` unless it is one and nothing else.
+pub fn search_criteria(text: &[u8]) -> Option<SearchKey> {
+    let mut cursor = Cursor::new(text, Text::Utf8);
+    let key = keys(&mut cursor).ok()?;
+    cursor.is_empty().then_some(key)
 }
 
 /// `RETURN (…) `, or nothing.
@@ -149,6 +156,11 @@ fn key(cursor: &mut Cursor, depth: usize) -> Parsed<SearchKey> {
         "TEXT" => SearchKey::Text(cursor.astring()?.into_owned()),
         "MODSEQ" => modseq(cursor)?,
         "EMAILID" => email_id(cursor)?,
+        // RFC 5466 §4: no `/`, which parts the names of annotations.
+        "FILTER" => match cursor.atom()? {
+            name if name.contains('/') => return expected("no / in the name of a filter"),
+            name => SearchKey::Filter(name.into()),
+        },
         "THREADID" => {
             object_id(cursor)?;
             // RFC 8474 §5.2: no message has one here.

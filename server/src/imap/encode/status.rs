@@ -70,6 +70,8 @@ pub enum Code {
     TooFew,
     TryCreate,
     UidNext(Uid),
+    /// RFC 5466 §3.1: its name, an atom.
+    UndefinedFilter(String),
     /// RFC 9586 §3.
     UidRequired,
     /// RFC 3516 §4.3.
@@ -191,6 +193,7 @@ impl std::fmt::Display for Code {
             Code::TooFew => f.write_str("TOOFEW"),
             Code::TryCreate => f.write_str("TRYCREATE"),
             Code::UidNext(uid) => write!(f, "UIDNEXT {uid}"),
+            Code::UndefinedFilter(name) => write!(f, "UNDEFINED-FILTER {name}"),
             Code::UidRequired => f.write_str("UIDREQUIRED"),
             Code::UnknownCte => f.write_str("UNKNOWN-CTE"),
             Code::UidValidity(validity) => write!(f, "UIDVALIDITY {validity}"),

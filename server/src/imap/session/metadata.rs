@@ -1,5 +1,6 @@
 //! METADATA (RFC 5464) and LIST-METADATA (RFC 9590): annotations of mailboxes, and of the account in the server's place.
 
+use super::filters::may_be_kept;
 use super::{Fail, Outcome, Session, named};
 use crate::imap::encode::{Code, Status, Untagged};
 use crate::imap::types::{Depth, EntryName, GetMetadata, MailboxArg, SetMetadata};
@@ -44,6 +45,10 @@ impl Session {
         if command.entries.iter().any(|(_, value)| value.as_ref().is_some_and(|v| v.len() > MAX_SIZE)) {
             let status = Status::no(format!("A value can have {MAX_SIZE} bytes at most"));
             return Err(status.code(Code::MetadataMaxSize(MAX_SIZE as u64)).into());
+        }
+        let is_search = |(entry, value): &(EntryName, Option<Vec<u8>>)| may_be_kept(entry, value.as_deref());
+        if name.is_none() && !command.entries.iter().all(is_search) {
+            return Err(Status::no("A filter is a search, as it stands in SEARCH").into());
         }
         let changes =
             command.entries.into_iter().map(|(entry, value)| (entry.as_str().to_owned(), value)).collect();

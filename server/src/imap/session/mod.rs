@@ -11,6 +11,7 @@ mod enable;
 mod expunge;
 mod fail;
 mod fetch;
+mod filters;
 mod language;
 mod list;
 mod mailboxes;
@@ -166,7 +167,7 @@ impl Session {
             if !self.compressed {
                 list.extend(["COMPRESS=DEFLATE", "UNAUTHENTICATE"]);
             }
-            list.extend(["METADATA", "LIST-METADATA"]);
+            list.extend(["METADATA", "LIST-METADATA", "FILTERS"]);
             list.extend(["STATUS=SIZE", "BINARY", "OBJECTID", "SAVEDATE", "PREVIEW"]);
             // RFC 7889 §2: every mailbox takes messages of this size.
             return format!("{} APPENDLIMIT={}", list.join(" "), self.services.limits.message_bytes);
@@ -190,6 +191,10 @@ impl Session {
         wire: &mut Wire,
     ) -> Result<Status, Fail> {
         let silent = matches!(command, Command::Select { .. } | Command::Close | Command::Unselect);
+        let command = match self.with_filters(command).await {
+            Ok(command) => command,
+            Err(fail) => return self.conclude(&tag, Err(fail), Some(Expunges::Held), wire).await,
+        };
         let expunges = (!silent).then(|| expunges_during(&command));
         let by_number = self.uid_only && names_numbers(&command);
         let outcome = match by_number {

@@ -42,12 +42,25 @@ pub enum SearchKey {
     SavedBefore(Day),
     SavedOn(Day),
     SavedSince(Day),
+    /// RFC 5466: what is kept under that name.
+    Filter(String),
     /// RFC 5032, seconds.
     Older(u32),
     Younger(u32),
 }
 
 impl SearchKey {
+    /// Whether there is a FILTER in it.
+    pub fn has_filters(&self) -> bool {
+        match self {
+            SearchKey::Filter(_) => true,
+            SearchKey::And(keys) => keys.iter().any(Self::has_filters),
+            SearchKey::Or(one, other) => one.has_filters() || other.has_filters(),
+            SearchKey::Not(key) => key.has_filters(),
+            _ => false,
+        }
+    }
+
     /// Whether messages are named by their numbers.
     pub fn has_numbers(&self) -> bool {
         match self {
