@@ -59,6 +59,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("auth", include_str!("../cases/auth.txt")),
     ("condstore", include_str!("../cases/condstore.txt")),
     ("filters", include_str!("../cases/filters.txt")),
+    ("fuzzy", include_str!("../cases/fuzzy.txt")),
     ("fetch", include_str!("../cases/fetch.txt")),
     ("idle", include_str!("../cases/idle.txt")),
     ("list", include_str!("../cases/list.txt")),

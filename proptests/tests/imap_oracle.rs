@@ -138,6 +138,7 @@ fn is_beyond_it(key: &SearchKey) -> bool {
         // RFC 8474, RFC 8514.
         SearchKey::EmailId(_)
         | SearchKey::Filter(_)
+        | SearchKey::Fuzzy(_)
         | SearchKey::SavedBefore(_)
         | SearchKey::SavedOn(_)
         | SearchKey::SavedSince(_) => true,

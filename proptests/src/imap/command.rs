@@ -240,9 +240,15 @@ fn search_returns() -> BoxedStrategy<Option<SearchReturns>> {
     let some = (any::<[bool; 5]>(), partial).prop_map(|([min, max, all, count, save], partial)| {
         // No option at all is ALL, beside which there is no PARTIAL.
         let all = partial.is_none() && (all || !(min || max || count || save));
-        SearchReturns { min, max, all, count, save, partial }
+        SearchReturns { min, max, all, count, save, partial, relevancy: false }
     });
     prop::option::weighted(0.2, some).boxed()
+}
+
+/// With RELEVANCY if that can be had of such a search (RFC 6203 §4).
+fn of_a_search(returns: Option<SearchReturns>, key: &SearchKey) -> Option<SearchReturns> {
+    let relevancy = key.is_fuzzy() || key.has_filters();
+    returns.map(|returns| SearchReturns { relevancy, ..returns })
 }
 
 fn sources() -> impl Strategy<Value = Vec<Source>> {
@@ -283,11 +289,19 @@ fn extensions() -> BoxedStrategy<Command> {
         1 => mailbox().prop_map(|mailbox| Command::GetQuotaRoot { mailbox }),
         1 => (sources(), search_returns(), charset, search::key()).prop_map(
             |(sources, returns, charset, key)| {
+                let returns = of_a_search(returns, &key);
                 Command::MultiSearch(MultiSearchCommand { sources, returns, charset, key })
             }
         ),
         1 => (by(), search_returns(), criteria(), "[A-Z][A-Z0-9-]{1,9}", search::key()).prop_map(
-            |(by, returns, criteria, charset, key)| {
+            |(by, returns, mut criteria, charset, key)| {
+                let returns = of_a_search(returns, &key);
+                if !(key.is_fuzzy() || key.has_filters()) {
+                    criteria.retain(|criterion| criterion.key != SortKey::Relevancy);
+                }
+                if criteria.is_empty() {
+                    criteria.push(SortCriterion { key: SortKey::Date, reverse: true });
+                }
                 Command::Sort(SortCommand { by, returns, criteria, charset, key })
             }
         ),
@@ -316,8 +330,9 @@ fn criteria() -> BoxedStrategy<Vec<SortCriterion>> {
         SortKey::To,
         SortKey::DisplayFrom,
         SortKey::DisplayTo,
+        SortKey::Relevancy,
     ];
-    let keys = subsequence(keys, 1..=9).prop_shuffle();
+    let keys = subsequence(keys, 1..=10).prop_shuffle();
     (keys, any::<u16>())
         .prop_map(|(keys, reversed)| {
             let reverse = |at: usize| reversed >> at & 1 == 1;
@@ -340,7 +355,7 @@ fn on_messages() -> BoxedStrategy<Command> {
     prop_oneof![
         2 => message_set().prop_map(|set| Command::Expunge { uids: Some(set) }),
         8 => (by(), search_returns(), charset, search::key()).prop_map(|(by, returns, charset, key)| {
-            Command::Search(SearchCommand { by, returns, charset, key })
+            Command::Search(SearchCommand { by, returns: of_a_search(returns, &key), charset, key })
         }),
         8 => (by(), message_set(), fetch::items(), modifiers()).prop_map(|(by, set, items, modifiers)| {
             let modifiers = match by {

@@ -16,7 +16,8 @@ pub fn key() -> BoxedStrategy<SearchKey> {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 2..4).prop_map(SearchKey::And),
                 (inner.clone(), inner.clone()).prop_map(|(a, b)| SearchKey::Or(Box::new(a), Box::new(b))),
-                inner.prop_map(|key| SearchKey::Not(Box::new(key))),
+                inner.clone().prop_map(|key| SearchKey::Not(Box::new(key))),
+                inner.prop_map(|key| SearchKey::Fuzzy(Box::new(key))),
             ]
         })
         .boxed()

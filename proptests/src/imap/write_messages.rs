@@ -34,6 +34,10 @@ impl Writer<'_> {
                 self.key(b);
             }
             SearchKey::Not(inner) => self.negated(inner),
+            SearchKey::Fuzzy(inner) => {
+                self.words(&["FUZZY", ""]);
+                self.key(inner);
+            }
             SearchKey::Sequence(set) => self.sequence_set(set),
             SearchKey::Uid(set) => {
                 self.words(&["UID", ""]);

@@ -55,6 +55,7 @@ impl Writer<'_> {
                         SortKey::To => "TO",
                         SortKey::DisplayFrom => "DISPLAYFROM",
                         SortKey::DisplayTo => "DISPLAYTO",
+                        SortKey::Relevancy => "RELEVANCY",
                     });
                 });
                 self.charset_and_keys(charset, key);
@@ -72,9 +73,16 @@ impl Writer<'_> {
     }
 
     fn returns(&mut self, returns: Option<SearchReturns>) {
-        let Some(SearchReturns { min, max, all, count, save, partial }) = returns else { return };
+        let Some(SearchReturns { min, max, all, count, save, partial, relevancy }) = returns else { return };
         self.words(&["RETURN", ""]);
-        let options = [("MIN", min), ("MAX", max), ("ALL", all), ("COUNT", count), ("SAVE", save)];
+        let options = [
+            ("MIN", min),
+            ("MAX", max),
+            ("ALL", all),
+            ("COUNT", count),
+            ("SAVE", save),
+            ("RELEVANCY", relevancy),
+        ];
         let mut options: Vec<&str> = options.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
         let partial = partial.map(range_text);
         options.extend(partial.as_ref().map(|_| "PARTIAL"));

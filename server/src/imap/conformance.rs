@@ -75,6 +75,7 @@ files! {
     fetch "fetch"
     filters "filters"
     flags "flags"
+    fuzzy "fuzzy"
     idle "idle"
     language "language"
     lines "lines"

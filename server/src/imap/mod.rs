@@ -8,6 +8,7 @@ mod compress;
 pub mod decode;
 mod driver;
 pub mod encode;
+mod fuzzy;
 pub mod mutf7;
 mod search;
 mod session;

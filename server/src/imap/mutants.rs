@@ -301,6 +301,14 @@ responses! {
         => "rfc5464-4.2.1-values-that-are-too-long-are-left-out";
     a_missing_filter_is_not_named: |r, _| vec![without_code(r, "[UNDEFINED-FILTER")]
         => "rfc5466-3.1-a-filter-that-is-not-there-is-undefined", "rfc5466-3.1-a-loop-is-undefined";
+    all_is_as_relevant: |r, _| {
+        vec![match r.split_once("RELEVANCY (") {
+            Some((before, _)) => format!("{before}RELEVANCY ()\r\n"),
+            None => r.into(),
+        }]
+    } => "rfc6203-4-relevancy-is-told-of-each-message", "rfc6203-6-a-sort-tells-it-too";
+    the_least_relevant_comes_first: |r, _| vec![r.replace("* SORT 2 1", "* SORT 1 2")]
+        => "rfc6203-6-the-most-relevant-comes-first";
     the_delimiter_is_nil: |r, _| {
         vec![if r.starts_with("* LIST") { r.replace(" \"/\" ", " NIL ") } else { r.into() }]
     } => "rfc3501-6.3.8-an-empty-pattern-asks-for-the-delimiter";

@@ -1,6 +1,7 @@
 //! Search keys against messages: from what is listed, from the parsed form, or from the bytes, the cheapest first.
 
 use super::collate::Comparator;
+use super::fuzzy::closeness;
 use super::types::{Day, SearchKey};
 use super::view::View;
 use crate::time::days_from_civil;
@@ -36,6 +37,7 @@ pub enum Prepared {
     And(Vec<Prepared>),
     Or(Box<Prepared>, Box<Prepared>),
     Not(Box<Prepared>),
+    Fuzzy(Box<Prepared>),
     Uids(UidSet),
     Flag(SystemFlag),
     Recent,
@@ -85,6 +87,7 @@ impl Prepared {
                 Prepared::Or(Box::new(a), Box::new(b))
             }
             SearchKey::Not(key) => Prepared::Not(Box::new(Self::new(key, charset, context)?)),
+            SearchKey::Fuzzy(key) => Prepared::Fuzzy(Box::new(Self::new(key, charset, context)?)),
             SearchKey::Sequence(set) => Prepared::Uids(context.view.known(set)),
             SearchKey::Uid(set) => {
                 Prepared::Uids(context.view.resolve(set, super::types::By::Uid).unwrap_or_default())
@@ -126,7 +129,7 @@ impl Prepared {
         match self {
             Prepared::And(keys) => keys.iter().map(Self::needs).max().unwrap_or(Needs::Listing),
             Prepared::Or(a, b) => a.needs().max(b.needs()),
-            Prepared::Not(key) => key.needs(),
+            Prepared::Not(key) | Prepared::Fuzzy(key) => key.needs(),
             Prepared::Sent(..) => Needs::Details,
             Prepared::Header { .. } | Prepared::Body(_) | Prepared::Text(_) => Needs::Bytes,
             _ => Needs::Listing,
@@ -138,6 +141,7 @@ impl Prepared {
         match self {
             Prepared::Uids(uids) => uids.intersection(all),
             Prepared::And(keys) => keys.iter().fold(all.clone(), |left, key| key.candidates(&left)),
+            Prepared::Fuzzy(key) => key.candidates(all),
             _ => all.clone(),
         }
     }
@@ -147,23 +151,25 @@ impl Prepared {
         match self {
             Prepared::And(keys) => keys.iter().any(Self::names_modseq),
             Prepared::Or(a, b) => a.names_modseq() || b.names_modseq(),
-            Prepared::Not(key) => key.names_modseq(),
+            Prepared::Not(key) | Prepared::Fuzzy(key) => key.names_modseq(),
             Prepared::ModSeq(_) => true,
             _ => false,
         }
     }
 
-    /// Whether a message matches. One that is gone matches no text.
-    pub async fn matches(
+    /// How well a message matches, from 1 to 100, if it does. One that is gone matches no text.
+    pub async fn relevancy(
         &self,
         message: &Message,
         store: &dyn MailStore,
         at: MailboxRef,
         context: &Context<'_>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<u8>, StoreError> {
         let comparator = context.comparator;
-        let mut texts = Texts { message, store, at, comparator, header: None, body: None };
-        self.check(message, &mut texts, context).await
+        let (header, body, fuzzy, scores) = (None, None, false, Vec::new());
+        let mut texts = Texts { message, store, at, comparator, header, body, fuzzy, scores };
+        let matches = self.check(message, &mut texts, context).await?;
+        Ok(matches.then(|| texts.score()))
     }
 
     async fn check(
@@ -182,10 +188,26 @@ impl Prepared {
                 true
             }
             Prepared::Or(a, b) => {
-                Box::pin(a.check(message, texts, context)).await?
-                    || Box::pin(b.check(message, texts, context)).await?
+                let scores = texts.scores.len();
+                if Box::pin(a.check(message, texts, context)).await? {
+                    return Ok(true);
+                }
+                texts.scores.truncate(scores);
+                Box::pin(b.check(message, texts, context)).await?
             }
-            Prepared::Not(key) => !Box::pin(key.check(message, texts, context)).await?,
+            // What almost matches is not what does not match.
+            Prepared::Not(key) => {
+                let fuzzy = std::mem::replace(&mut texts.fuzzy, false);
+                let matches = Box::pin(key.check(message, texts, context)).await?;
+                texts.fuzzy = fuzzy;
+                !matches
+            }
+            Prepared::Fuzzy(key) => {
+                let fuzzy = std::mem::replace(&mut texts.fuzzy, true);
+                let matches = Box::pin(key.check(message, texts, context)).await?;
+                texts.fuzzy = fuzzy;
+                matches
+            }
             Prepared::Header { field, text } => texts.header_has(field, text).await?,
             Prepared::Body(text) => texts.body_has(text).await?,
             Prepared::Text(text) => texts.any_field_has(text).await? || texts.body_has(text).await?,
@@ -245,9 +267,19 @@ struct Texts<'a> {
     comparator: Comparator,
     header: Option<Vec<u8>>,
     body: Option<Vec<String>>,
+    /// Whether what comes close will do (RFC 6203).
+    fuzzy: bool,
+    /// How close what was looked for so came.
+    scores: Vec<u8>,
 }
 
 impl Texts<'_> {
+    /// What is not fuzzy matches wholly.
+    fn score(&self) -> u8 {
+        let sum: usize = self.scores.iter().map(|score| usize::from(*score)).sum();
+        sum.checked_div(self.scores.len()).map_or(100, |mean| mean as u8)
+    }
+
     fn structure(&self) -> Option<&Structure> {
         self.message.structure.as_deref()
     }
@@ -267,10 +299,11 @@ impl Texts<'_> {
 
     async fn header_has(&mut self, name: &[u8], text: &str) -> Result<bool, StoreError> {
         let comparator = self.comparator;
-        let header = self.header().await?;
-        Ok(fields(header)
-            .filter(|field| field.name.eq_ignore_ascii_case(name))
-            .any(|field| comparator.key(&decode_text(field.value)).contains(text)))
+        self.header().await?;
+        let header = self.header.as_deref().unwrap_or_default();
+        let values = fields(header).filter(|field| field.name.eq_ignore_ascii_case(name));
+        let values = values.map(|field| comparator.key(&decode_text(field.value)));
+        Ok(found(self.fuzzy, &mut self.scores, values, text))
     }
 
     async fn any_field_has(&mut self, text: &str) -> Result<bool, StoreError> {
@@ -278,11 +311,12 @@ impl Texts<'_> {
             return Ok(true);
         }
         let comparator = self.comparator;
-        let header = self.header().await?;
-        Ok(fields(header).any(|field| {
+        self.header().await?;
+        let lines = fields(self.header.as_deref().unwrap_or_default()).map(|field| {
             let name = String::from_utf8_lossy(field.name);
-            comparator.key(&format!("{name}: {}", decode_text(field.value))).contains(text)
-        }))
+            comparator.key(&format!("{name}: {}", decode_text(field.value)))
+        });
+        Ok(found(self.fuzzy, &mut self.scores, lines, text))
     }
 
     async fn body_has(&mut self, text: &str) -> Result<bool, StoreError> {
@@ -293,7 +327,7 @@ impl Texts<'_> {
         if self.body.is_none() {
             self.body = Some(self.read_body().await?);
         }
-        Ok(self.body.iter().flatten().any(|part| part.contains(text)))
+        Ok(found(self.fuzzy, &mut self.scores, self.body.iter().flatten(), text))
     }
 
     /// The text parts, decoded, as they are compared; headers of attached messages too.
@@ -319,6 +353,21 @@ impl Texts<'_> {
         }
         Ok(texts)
     }
+}
+
+/// Whether one of the texts has what is wanted; if `fuzzy`, whether one comes close, and how close.
+fn found(
+    fuzzy: bool,
+    scores: &mut Vec<u8>,
+    mut texts: impl Iterator<Item = impl AsRef<str>>,
+    wanted: &str,
+) -> bool {
+    if !fuzzy {
+        return texts.any(|text| text.as_ref().contains(wanted));
+    }
+    let best = texts.filter_map(|text| closeness(text.as_ref(), wanted)).max();
+    scores.extend(best);
+    best.is_some()
 }
 
 fn is_text(part: &Part) -> bool {

@@ -13,6 +13,8 @@ const COUNTS: usize = 1000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sortable {
     pub uid: Uid,
+    /// How well it matches (RFC 6203).
+    pub relevancy: u8,
     keys: Box<[Value]>,
 }
 
@@ -23,9 +25,13 @@ enum Value {
 }
 
 impl Sortable {
-    pub fn new(message: &Message, criteria: &[SortCriterion], comparator: Comparator) -> Self {
-        let keys = criteria.iter().map(|criterion| value(criterion.key, message, comparator)).collect();
-        Self { uid: message.uid, keys }
+    pub fn new(message: &Message, relevancy: u8, criteria: &[SortCriterion], comparator: Comparator) -> Self {
+        let keys = criteria.iter().map(|criterion| match criterion.key {
+            // The closest first.
+            SortKey::Relevancy => Value::Number(-i64::from(relevancy)),
+            key => value(key, message, comparator),
+        });
+        Self { uid: message.uid, relevancy, keys: keys.collect() }
     }
 
     /// How much memory it takes, in bytes.
@@ -48,6 +54,7 @@ fn value(key: SortKey, message: &Message, comparator: Comparator) -> Value {
         |addresses: fn(&Envelope) -> &Vec<EnvelopeAddress>| envelope.and_then(|e| addresses(e).first());
     let text = |text: String| Value::Text(comparator.key(&text).into());
     match key {
+        SortKey::Relevancy => Value::Number(0),
         SortKey::Arrival => Value::Number(message.internal_date.millis()),
         SortKey::Date => Value::Number(sent(message)),
         SortKey::Size => Value::Number(i64::try_from(message.size).unwrap_or(i64::MAX)),

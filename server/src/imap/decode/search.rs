@@ -21,7 +21,9 @@ pub fn search(cursor: &mut Cursor, by: By) -> Parsed<SearchCommand> {
         charset = Some(String::from_utf8_lossy(&cursor.astring()?).to_ascii_uppercase());
         cursor.space()?;
     }
-    Ok(SearchCommand { by, returns, charset, key: keys(cursor)? })
+    let key = keys(cursor)?;
+    relevancy_of_something(returns.is_some_and(|returns| returns.relevancy), &key)?;
+    Ok(SearchCommand { by, returns, charset, key })
 }
 
 /// ` [IN (source …) ][RETURN (…) ][CHARSET name ]key key …` (RFC 7377 §4)
@@ -35,6 +37,15 @@ pub fn multi_search(cursor: &mut Cursor) -> Parsed<MultiSearchCommand> {
     }
     let SearchCommand { returns, charset, key, .. } = search(cursor, By::Uid)?;
     Ok(MultiSearchCommand { sources, returns, charset, key })
+}
+
+/// RFC 6203 §4: nothing is more or less relevant without FUZZY.
+pub fn relevancy_of_something(is_wanted: bool, key: &SearchKey) -> Parsed<()> {
+    // What a FILTER stands for is not known here.
+    match is_wanted && !key.is_fuzzy() && !key.has_filters() {
+        true => expected("RELEVANCY is of a FUZZY search"),
+        false => Ok(()),
+    }
 }
 
 fn source(cursor: &mut Cursor) -> Parsed<Source> {
@@ -87,6 +98,7 @@ pub fn returns(cursor: &mut Cursor) -> Parsed<Option<SearchReturns>> {
             "ALL" => wanted.all = true,
             "COUNT" => wanted.count = true,
             "SAVE" => wanted.save = true,
+            "RELEVANCY" => wanted.relevancy = true,
             "PARTIAL" if wanted.partial.is_some() => return expected("one PARTIAL at most"),
             "PARTIAL" => {
                 cursor.space()?;
@@ -128,6 +140,7 @@ fn key(cursor: &mut Cursor, depth: usize) -> Parsed<SearchKey> {
     cursor.space()?;
     Ok(match name.as_str() {
         "NOT" => negated(key(cursor, depth + 1)?),
+        "FUZZY" => SearchKey::Fuzzy(Box::new(key(cursor, depth + 1)?)),
         "OR" => {
             let first = key(cursor, depth + 1)?;
             cursor.space()?;

@@ -1,7 +1,7 @@
 //! SORT and THREAD (RFC 5256 §5, RFC 5267 §5, RFC 5957 §4).
 
 use super::cursor::{Cursor, Parsed, expected};
-use super::search::{keys, returns};
+use super::search::{keys, relevancy_of_something, returns};
 use crate::imap::types::{By, SortCommand, SortCriterion, SortKey, ThreadAlgorithm, ThreadCommand};
 
 /// ` [RETURN (…) ](criteria) charset key …`
@@ -18,7 +18,10 @@ pub fn sort(cursor: &mut Cursor, by: By) -> Parsed<SortCommand> {
         Ok(())
     })?;
     let charset = charset(cursor)?;
-    Ok(SortCommand { by, returns, criteria, charset, key: keys(cursor)? })
+    let key = keys(cursor)?;
+    let by_relevancy = criteria.iter().any(|criterion| criterion.key == SortKey::Relevancy);
+    relevancy_of_something(by_relevancy || returns.is_some_and(|returns| returns.relevancy), &key)?;
+    Ok(SortCommand { by, returns, criteria, charset, key })
 }
 
 fn criterion(cursor: &mut Cursor) -> Parsed<SortCriterion> {
@@ -36,6 +39,7 @@ fn criterion(cursor: &mut Cursor) -> Parsed<SortCriterion> {
         "TO" => SortKey::To,
         "DISPLAYFROM" => SortKey::DisplayFrom,
         "DISPLAYTO" => SortKey::DisplayTo,
+        "RELEVANCY" => SortKey::Relevancy,
         _ => return expected("no such SORT criterion"),
     };
     Ok(SortCriterion { key, reverse })

@@ -120,6 +120,8 @@ pub struct Esearch<'a> {
     pub found: Numbers<'a>,
     /// If MODSEQ was among the keys; it is not told of nothing.
     pub modseq: Option<u64>,
+    /// Of each that was found, in the order of `found` (RFC 6203 §4).
+    pub relevancies: &'a [u8],
 }
 
 /// Message numbers or UIDs.
@@ -363,7 +365,7 @@ fn list(kind: &str, entry: &ListEntry, names: Text, out: &mut Vec<u8>) {
 
 /// RFC 4731 §3.1: where nothing was found there is no MIN, no MAX and no ALL.
 fn esearch(result: &Esearch, names: Text, out: &mut Vec<u8>) {
-    let Esearch { tag, mailbox: at, by, wanted, found, modseq } = *result;
+    let Esearch { tag, mailbox: at, by, wanted, found, modseq, relevancies } = *result;
     text(out, format_args!("ESEARCH (TAG \"{}\"", tag.as_str()));
     if let Some((name, uidvalidity)) = at {
         text(out, format_args!(" MAILBOX "));
@@ -394,6 +396,12 @@ fn esearch(result: &Esearch, names: Text, out: &mut Vec<u8>) {
     }
     if wanted.count {
         text(out, format_args!(" COUNT {}", found.len()));
+    }
+    if wanted.relevancy {
+        // RFC 6203 §4: of those that are told of.
+        let places = wanted.partial.map_or(0..relevancies.len(), |range| range.of(relevancies.len()));
+        let scores: Vec<String> = relevancies[places].iter().map(u8::to_string).collect();
+        text(out, format_args!(" RELEVANCY ({})", scores.join(" ")));
     }
     if let Some(modseq) = modseq.filter(|_| ends.is_some()) {
         text(out, format_args!(" MODSEQ {modseq}"));

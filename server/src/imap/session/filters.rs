@@ -74,6 +74,7 @@ impl Filters<'_> {
                 SearchKey::Or(Box::new(pair.0), Box::new(pair.1))
             }
             SearchKey::Not(key) => SearchKey::Not(Box::new(self.insert(*key, passes)?)),
+            SearchKey::Fuzzy(key) => SearchKey::Fuzzy(Box::new(self.insert(*key, passes)?)),
             SearchKey::Filter(name) => {
                 let value = self.kept.get(&format!("{VALUES}{}", name.to_ascii_lowercase()));
                 let value = value.filter(|value| passes < PASSES && value.len() <= self.room);

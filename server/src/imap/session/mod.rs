@@ -167,7 +167,7 @@ impl Session {
             if !self.compressed {
                 list.extend(["COMPRESS=DEFLATE", "UNAUTHENTICATE"]);
             }
-            list.extend(["METADATA", "LIST-METADATA", "FILTERS"]);
+            list.extend(["METADATA", "LIST-METADATA", "FILTERS", "SEARCH=FUZZY"]);
             list.extend(["STATUS=SIZE", "BINARY", "OBJECTID", "SAVEDATE", "PREVIEW"]);
             // RFC 7889 §2: every mailbox takes messages of this size.
             return format!("{} APPENDLIMIT={}", list.join(" "), self.services.limits.message_bytes);

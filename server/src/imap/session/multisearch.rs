@@ -81,8 +81,8 @@ impl Session {
         let until = if wanted.is_first() { Until::First } else { Until::Last };
         let search = Search { services: &services, at, key: &key, context: &context, details: false, until };
         let mut progress = Progress::new(tag, services.limits.imap_progress, wire);
-        let scanned = search.run(&mut progress, |message| {
-            found.add(message.uid, message.modseq);
+        let scanned = search.run(&mut progress, |message, relevancy| {
+            found.add(message.uid, message.modseq, relevancy);
             Ok(())
         });
         if let Err(fail) = scanned.await {
@@ -104,6 +104,7 @@ impl Session {
                 wanted,
                 found: Numbers::Set(found.uids()),
                 modseq,
+                relevancies: found.relevancies(),
             }));
         }
         Ok(modseq.is_some())

@@ -42,8 +42,8 @@ impl Session {
         let mut progress = Progress::new(tag, services.limits.imap_progress, wire);
         progress.expect(search.candidates());
         search
-            .run(&mut progress, |message| {
-                found.add(message.uid, message.modseq);
+            .run(&mut progress, |message, relevancy| {
+                found.add(message.uid, message.modseq, relevancy);
                 Ok(())
             })
             .await?;
@@ -63,8 +63,9 @@ impl Session {
             // RFC 5182 §2.4: where nothing is to be told, there is no response.
             Some(wanted) if wanted.tells_nothing() => {}
             Some(wanted) => {
-                let found = Numbers::Set(&numbers);
-                let result = Esearch { tag, mailbox: None, by: command.by, wanted, found, modseq };
+                let (numbers, relevancies) = (Numbers::Set(&numbers), found.relevancies());
+                let (by, mailbox) = (command.by, None);
+                let result = Esearch { tag, mailbox, by, wanted, found: numbers, modseq, relevancies };
                 wire.untagged(&Untagged::Esearch(&result));
             }
         }
@@ -100,11 +101,11 @@ impl Search<'_> {
         self.key.candidates(&self.context.view.uids()).len() as u32
     }
 
-    /// Hands on every message that matches, in ascending order.
+    /// Hands on every message that matches, in ascending order, and how well it does.
     pub async fn run(
         &self,
         progress: &mut Progress<'_>,
-        mut take: impl FnMut(&Message) -> Result<(), Fail>,
+        mut take: impl FnMut(&Message, u8) -> Result<(), Fail>,
     ) -> Result<(), Fail> {
         let Search { services, at, key, context, details, until } = *self;
         let mut left = key.candidates(&context.view.uids());
@@ -118,10 +119,10 @@ impl Search<'_> {
             }
             for message in services.store.messages(at, query).await? {
                 if context.view.number(message.uid).is_some()
-                    && key.matches(&message, &*services.store, at, context).await?
+                    && let Some(relevancy) = key.relevancy(&message, &*services.store, at, context).await?
                 {
                     has_found = true;
-                    take(&message)?;
+                    take(&message, relevancy)?;
                 }
                 progress.step().await?;
             }
@@ -141,14 +142,21 @@ pub(super) struct Found {
     first: u64,
     last: u64,
     highest: u64,
+    /// How well each one matches.
+    relevancies: Vec<u8>,
 }
 
 impl Found {
+    pub fn relevancies(&self) -> &[u8] {
+        &self.relevancies
+    }
+
     pub fn uids(&self) -> &UidSet {
         &self.uids
     }
 
-    pub fn add(&mut self, uid: Uid, modseq: ModSeq) {
+    pub fn add(&mut self, uid: Uid, modseq: ModSeq, relevancy: u8) {
+        self.relevancies.push(relevancy);
         if self.uids.is_empty() {
             self.first = modseq.get();
         }

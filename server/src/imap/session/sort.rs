@@ -29,25 +29,26 @@ impl Session {
         let context = Context { view: &selected.view, now: services.env.clock.now(), comparator };
         let key = Prepared::new(&key, Some(&charset), &context).map_err(bad_charset)?;
         let sorting = services.env.sorting().await;
-        let details = criteria.iter().any(|c| !matches!(c.key, SortKey::Arrival | SortKey::Size));
+        let details =
+            criteria.iter().any(|c| !matches!(c.key, SortKey::Arrival | SortKey::Size | SortKey::Relevancy));
         let (mut found, mut sortable, mut room) = (Found::default(), Vec::new(), Room::default());
         let (at, until) = (selected.at, Until::Last);
         let search = Search { services: &services, at, key: &key, context: &context, details, until };
         let mut progress = Progress::new(tag, services.limits.imap_progress, wire);
         progress.expect(search.candidates());
-        let scanned = search.run(&mut progress, |message| {
-            let item = Sortable::new(message, &criteria, comparator);
+        let scanned = search.run(&mut progress, |message, relevancy| {
+            let item = Sortable::new(message, relevancy, &criteria, comparator);
             room.take(item.bytes())?;
-            found.add(message.uid, message.modseq);
+            found.add(message.uid, message.modseq, relevancy);
             sortable.push(item);
             Ok(())
         });
         scanned.await?;
-        let sorted: Vec<Uid> = services
+        let (sorted, relevancies): (Vec<Uid>, Vec<u8>) = services
             .env
             .heavy(move || {
                 sortable.sort_unstable_by(|a, b| a.compare(b, &criteria));
-                sortable.into_iter().map(|item| item.uid).collect()
+                sortable.into_iter().map(|item| (item.uid, item.relevancy)).unzip()
             })
             .await?;
         drop(sorting);
@@ -68,8 +69,9 @@ impl Session {
             None => wire.untagged(&Untagged::Sort { numbers: &numbers, modseq }),
             Some(wanted) if wanted.tells_nothing() => {}
             Some(wanted) => {
-                let found = Numbers::Sorted(&numbers);
-                wire.untagged(&Untagged::Esearch(&Esearch { tag, mailbox: None, by, wanted, found, modseq }));
+                let (found, mailbox, relevancies) = (Numbers::Sorted(&numbers), None, &relevancies[..]);
+                let result = Esearch { tag, mailbox, by, wanted, found, modseq, relevancies };
+                wire.untagged(&Untagged::Esearch(&result));
             }
         }
         if modseq.is_some() {
@@ -91,7 +93,7 @@ impl Session {
         let search = Search { services: &services, at, key: &key, context: &context, details: true, until };
         let mut progress = Progress::new(tag, services.limits.imap_progress, wire);
         progress.expect(search.candidates());
-        let scanned = search.run(&mut progress, |message| {
+        let scanned = search.run(&mut progress, |message, _| {
             let item = Threadable::new(message, algorithm, comparator);
             room.take(item.bytes())?;
             messages.push(item);

@@ -336,6 +336,8 @@ pub struct SearchReturns {
     pub save: bool,
     /// RFC 9394 §3.1; never with `all`.
     pub partial: Option<PartialRange>,
+    /// RFC 6203 §4: how close each message that is told of comes.
+    pub relevancy: bool,
 }
 
 /// Some of a result, counted from 1: from its beginning, or from its end (RFC 9394 §4). As it was sent.
@@ -361,12 +363,19 @@ impl PartialRange {
 
 impl SearchReturns {
     /// What a SEARCH without RETURN wants in IMAP4rev2 (RFC 9051 §6.4.4).
-    pub const ALL: Self =
-        Self { min: false, max: false, all: true, count: false, save: false, partial: None };
+    pub const ALL: Self = Self {
+        min: false,
+        max: false,
+        all: true,
+        count: false,
+        save: false,
+        partial: None,
+        relevancy: false,
+    };
 
     /// Whether the result as a whole is wanted, and not only its first, its last or some of it.
     pub fn is_whole(self) -> bool {
-        self.all || self.count || !(self.min || self.max || self.partial.is_some())
+        self.all || self.count || self.relevancy || !(self.min || self.max || self.partial.is_some())
     }
 
     /// Whether no more than the first one is wanted.
@@ -376,7 +385,7 @@ impl SearchReturns {
 
     /// Whether nothing is to be told (RFC 5182 §2.4).
     pub fn tells_nothing(self) -> bool {
-        !(self.min || self.max || self.all || self.count || self.partial.is_some())
+        !(self.min || self.max || self.all || self.count || self.partial.is_some() || self.relevancy)
     }
 }
 

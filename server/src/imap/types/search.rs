@@ -42,6 +42,8 @@ pub enum SearchKey {
     SavedBefore(Day),
     SavedOn(Day),
     SavedSince(Day),
+    /// RFC 6203: what comes close will do.
+    Fuzzy(Box<SearchKey>),
     /// RFC 5466: what is kept under that name.
     Filter(String),
     /// RFC 5032, seconds.
@@ -54,9 +56,21 @@ impl SearchKey {
     pub fn has_filters(&self) -> bool {
         match self {
             SearchKey::Filter(_) => true,
+            SearchKey::Fuzzy(key) => key.has_filters(),
             SearchKey::And(keys) => keys.iter().any(Self::has_filters),
             SearchKey::Or(one, other) => one.has_filters() || other.has_filters(),
             SearchKey::Not(key) => key.has_filters(),
+            _ => false,
+        }
+    }
+
+    /// Whether there is a FUZZY in it.
+    pub fn is_fuzzy(&self) -> bool {
+        match self {
+            SearchKey::Fuzzy(_) => true,
+            SearchKey::And(keys) => keys.iter().any(Self::is_fuzzy),
+            SearchKey::Or(one, other) => one.is_fuzzy() || other.is_fuzzy(),
+            SearchKey::Not(key) => key.is_fuzzy(),
             _ => false,
         }
     }
@@ -67,7 +81,7 @@ impl SearchKey {
             SearchKey::Sequence(set) => !set.is_saved(),
             SearchKey::And(keys) => keys.iter().any(Self::has_numbers),
             SearchKey::Or(one, other) => one.has_numbers() || other.has_numbers(),
-            SearchKey::Not(key) => key.has_numbers(),
+            SearchKey::Not(key) | SearchKey::Fuzzy(key) => key.has_numbers(),
             _ => false,
         }
     }

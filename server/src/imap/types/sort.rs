@@ -17,6 +17,8 @@ pub enum SortKey {
     To,
     DisplayFrom,
     DisplayTo,
+    /// RFC 6203 §6: the closest first.
+    Relevancy,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
