@@ -57,6 +57,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("append", include_str!("../cases/append.txt")),
     ("attributes", include_str!("../cases/attributes.txt")),
     ("auth", include_str!("../cases/auth.txt")),
+    ("contexts", include_str!("../cases/contexts.txt")),
     ("condstore", include_str!("../cases/condstore.txt")),
     ("filters", include_str!("../cases/filters.txt")),
     ("fuzzy", include_str!("../cases/fuzzy.txt")),

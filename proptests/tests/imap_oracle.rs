@@ -41,6 +41,8 @@ fn normalise(command: &mut Command) {
         | Command::Move { set, .. }
         | Command::Expunge { uids: Some(set) } => *set = merged(set),
         Command::Search(search) => normalise_key(&mut search.key),
+        Command::Sort(sort) => normalise_key(&mut sort.key),
+        Command::Thread(thread) => normalise_key(&mut thread.key),
         _ => {}
     }
 }
@@ -99,6 +101,7 @@ fn is_beyond_the_oracle(sent: &Sent) -> bool {
         | Command::Compress
         | Command::Unauthenticate
         | Command::GetMetadata(_)
+        | Command::CancelUpdate(_)
         | Command::SetMetadata(_)
         | Command::UidBatches { .. }
         | Command::MultiSearch(_)

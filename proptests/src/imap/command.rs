@@ -77,8 +77,8 @@ pub fn append() -> BoxedStrategy<Sent> {
         3 => bytes().prop_map(Part::Url),
     ];
     let content = prop_oneof![
-        12 => octets().prop_map(Content::Whole),
-        2 => prop::collection::vec(part, 1..4).prop_map(Content::Parts),
+        10 => octets().prop_map(Content::Whole),
+        1 => prop::collection::vec(part, 1..4).prop_map(Content::Parts),
     ];
     let message = (flags(), prop::option::of(date), content).prop_map(|(flags, date, content)| Message {
         flags,
@@ -87,7 +87,7 @@ pub fn append() -> BoxedStrategy<Sent> {
     });
     let number = prop_oneof![3 => (1u32..).prop_map(|n| NonZeroU32::new(n).map_or(SeqNum::Star, SeqNum::Number)),
         1 => Just(SeqNum::Star)];
-    let replaces = prop::option::weighted(0.1, (select(vec![By::Sequence, By::Uid]), number));
+    let replaces = prop::option::weighted(0.05, (select(vec![By::Sequence, By::Uid]), number));
     (tag(), mailbox(), replaces, prop::collection::vec(message, 1..3))
         .prop_map(|(tag, mailbox, replaces, mut messages)| {
             if replaces.is_some() {
@@ -101,10 +101,10 @@ pub fn append() -> BoxedStrategy<Sent> {
 /// Every command but APPEND, which is more than one event.
 pub fn command() -> BoxedStrategy<Command> {
     prop_oneof![
-        4 => select(plain()),
-        4 => sessions(),
-        8 => mailboxes(),
-        12 => on_messages(),
+        9 => select(plain()),
+        9 => sessions(),
+        16 => mailboxes(),
+        24 => on_messages(),
         2 => extensions(),
     ]
     .boxed()
@@ -237,10 +237,10 @@ fn partial_range() -> impl Strategy<Value = PartialRange> {
 
 fn search_returns() -> BoxedStrategy<Option<SearchReturns>> {
     let partial = prop::option::weighted(0.2, partial_range());
-    let some = (any::<[bool; 5]>(), partial).prop_map(|([min, max, all, count, save], partial)| {
+    let some = (any::<[bool; 6]>(), partial).prop_map(|([min, max, all, count, save, update], partial)| {
         // No option at all is ALL, beside which there is no PARTIAL.
-        let all = partial.is_none() && (all || !(min || max || count || save));
-        SearchReturns { min, max, all, count, save, partial, relevancy: false }
+        let all = partial.is_none() && (all || !(min || max || count || save || update));
+        SearchReturns { min, max, all, count, save, partial, relevancy: false, update }
     });
     prop::option::weighted(0.2, some).boxed()
 }
@@ -276,6 +276,7 @@ fn extensions() -> BoxedStrategy<Command> {
     prop_oneof![
         1 => select(vec![Command::Compress, Command::Unauthenticate]),
         1 => metadata(),
+        1 => prop::collection::vec(bytes(), 1..3).prop_map(Command::CancelUpdate),
         1 => (1u32.., prop::option::of((1u32..1000, 0u32..1000))).prop_map(|(size, batches)| {
             let batch = |n| NonZeroU32::new(n).expect("above zero");
             let batches = batches.map(|(first, more)| (batch(first), batch(first + more)));

@@ -14,10 +14,10 @@ pub fn key() -> BoxedStrategy<SearchKey> {
     leaf()
         .prop_recursive(4, 12, 3, |inner| {
             prop_oneof![
-                prop::collection::vec(inner.clone(), 2..4).prop_map(SearchKey::And),
-                (inner.clone(), inner.clone()).prop_map(|(a, b)| SearchKey::Or(Box::new(a), Box::new(b))),
-                inner.clone().prop_map(|key| SearchKey::Not(Box::new(key))),
-                inner.prop_map(|key| SearchKey::Fuzzy(Box::new(key))),
+                4 => prop::collection::vec(inner.clone(), 2..4).prop_map(SearchKey::And),
+                4 => (inner.clone(), inner.clone()).prop_map(|(a, b)| SearchKey::Or(Box::new(a), Box::new(b))),
+                4 => inner.clone().prop_map(|key| SearchKey::Not(Box::new(key))),
+                1 => inner.prop_map(|key| SearchKey::Fuzzy(Box::new(key))),
             ]
         })
         .boxed()

@@ -191,7 +191,11 @@ impl<'a> Writer<'a> {
                 let name = if *by == By::Uid { ["UID", "REPLACE"].as_slice() } else { &["REPLACE"] };
                 self.separated(name, |w, word| w.word(word));
                 self.text(" ");
-                self.sequence_set(&SequenceSet::new(vec![(*number, *number)]).expect("one range"));
+                // No set: one number.
+                match number {
+                    SeqNum::Number(n) => self.text(&n.to_string()),
+                    SeqNum::Star => self.text("*"),
+                }
             }
         }
         self.text(" ");
@@ -348,6 +352,7 @@ impl<'a> Writer<'a> {
             }
             Command::Search(_)
             | Command::UidBatches { .. }
+            | Command::CancelUpdate(_)
             | Command::MultiSearch(_)
             | Command::Sort(_)
             | Command::Thread(_) => {

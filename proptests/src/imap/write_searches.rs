@@ -20,6 +20,10 @@ impl Writer<'_> {
                 }
                 self.keys(key);
             }
+            Command::CancelUpdate(tags) => {
+                self.words(&["CANCELUPDATE", ""]);
+                self.separated(tags, |w, tag| w.astring(tag));
+            }
             Command::UidBatches { size, batches } => {
                 self.words(&["UIDBATCHES", ""]);
                 self.text(&size.to_string());
@@ -73,7 +77,9 @@ impl Writer<'_> {
     }
 
     fn returns(&mut self, returns: Option<SearchReturns>) {
-        let Some(SearchReturns { min, max, all, count, save, partial, relevancy }) = returns else { return };
+        let Some(SearchReturns { min, max, all, count, save, partial, relevancy, update }) = returns else {
+            return;
+        };
         self.words(&["RETURN", ""]);
         let options = [
             ("MIN", min),
@@ -82,6 +88,7 @@ impl Writer<'_> {
             ("COUNT", count),
             ("SAVE", save),
             ("RELEVANCY", relevancy),
+            ("UPDATE", update),
         ];
         let mut options: Vec<&str> = options.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
         let partial = partial.map(range_text);

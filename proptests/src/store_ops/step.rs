@@ -195,7 +195,7 @@ fn messages() -> impl Strategy<Value = Step> {
         ),
         4 => (n(), pick(), n()).prop_map(|(from, uids, to)| Step::Copy { from, uids, to }),
         4 => (n(), pick(), n()).prop_map(|(from, uids, to)| Step::Move { from, uids, to }),
-        3 => (n(), n(), n(), n())
+        1 => (n(), n(), n(), n())
             .prop_map(|(from, uid, to, body)| Step::Replace { from, uid, to, body }),
         2 => (n(), pick(), n()).prop_map(|(at, uids, all)| Step::Expunge { at, uids, all }),
         1 => n().prop_map(|at| Step::ClaimRecent { at }),

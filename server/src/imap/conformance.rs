@@ -71,6 +71,7 @@ files! {
     binary "binary"
     composing "composing"
     condstore "condstore"
+    contexts "contexts"
     esearch "esearch"
     fetch "fetch"
     filters "filters"

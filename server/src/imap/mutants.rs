@@ -309,6 +309,22 @@ responses! {
     } => "rfc6203-4-relevancy-is-told-of-each-message", "rfc6203-6-a-sort-tells-it-too";
     the_least_relevant_comes_first: |r, _| vec![r.replace("* SORT 2 1", "* SORT 1 2")]
         => "rfc6203-6-the-most-relevant-comes-first";
+    results_are_not_kept_up_to_date: |r, _| if r.contains(" ADDTO (") { vec![] } else { vec![r.into()] }
+        => "rfc5267-4.3-a-new-message-is-added", "rfc5267-4.3-flags-of-others-add-and-remove";
+    a_position_is_always_zero: |r, _| vec![r.replace("ADDTO (2 3)", "ADDTO (0 3)")]
+        => "rfc5267-4.3.3-a-sorted-result-says-where";
+    a_removal_is_told_last: |r, held| {
+        if r.contains(" REMOVEFROM (") {
+            held.push(r.into());
+            return vec![];
+        }
+        if r.ends_with(" EXPUNGE\r\n") {
+            let mut all = vec![r.into()];
+            all.append(held);
+            return all;
+        }
+        vec![r.into()]
+    } => "rfc5267-4.3.4-removed-before-it-is-expunged";
     the_delimiter_is_nil: |r, _| {
         vec![if r.starts_with("* LIST") { r.replace(" \"/\" ", " NIL ") } else { r.into() }]
     } => "rfc3501-6.3.8-an-empty-pattern-asks-for-the-delimiter";

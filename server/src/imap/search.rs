@@ -20,6 +20,8 @@ pub struct Context<'a> {
     pub view: &'a View,
     pub now: Timestamp,
     pub comparator: Comparator,
+    /// Whether messages that come later are meant too: a set of UIDs that ends in `*` has no end then.
+    pub follows: bool,
 }
 
 /// How much of a message a key wants.
@@ -90,7 +92,9 @@ impl Prepared {
             SearchKey::Fuzzy(key) => Prepared::Fuzzy(Box::new(Self::new(key, charset, context)?)),
             SearchKey::Sequence(set) => Prepared::Uids(context.view.known(set)),
             SearchKey::Uid(set) => {
-                Prepared::Uids(context.view.resolve(set, super::types::By::Uid).unwrap_or_default())
+                let there = context.view.resolve(set, super::types::By::Uid).unwrap_or_default();
+                let later = if context.follows { set.uids(u32::MAX) } else { UidSet::new() };
+                Prepared::Uids(there.union(&later))
             }
             SearchKey::Flag(flag) => Prepared::Flag(*flag),
             SearchKey::Recent => Prepared::Recent,

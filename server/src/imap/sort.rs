@@ -48,6 +48,11 @@ impl Sortable {
     }
 }
 
+/// Whether what was extracted at delivery is needed to sort by these.
+pub fn needs_details(criteria: &[SortCriterion]) -> bool {
+    criteria.iter().any(|c| !matches!(c.key, SortKey::Arrival | SortKey::Size | SortKey::Relevancy))
+}
+
 fn value(key: SortKey, message: &Message, comparator: Comparator) -> Value {
     let envelope = message.structure.as_ref().map(|structure| &structure.envelope);
     let first =

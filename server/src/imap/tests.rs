@@ -501,6 +501,23 @@ async fn a_long_search_says_how_far_it_is() {
 }
 
 #[tokio::test]
+async fn so_many_searches_are_kept_up_to_date_and_no_more() {
+    let world = World::new().await;
+    let mut c = selected(&world).await;
+    for i in 0..10 {
+        c.send(&format!("x{i} SEARCH RETURN (UPDATE COUNT) LARGER {i}\r\nt NOOP\r\n")).await;
+        let said = c.answer().await;
+        assert!(said.contains(" COUNT 0\r\n") && said.contains(&format!("x{i} OK")), "{said}");
+        assert_eq!(said.contains(&format!("* NO [NOUPDATE \"x{i}\"]")), i >= 8, "{said}");
+    }
+    assert!(c.cmd("CANCELUPDATE x0 x1").await.starts_with("t OK"));
+    c.send("x0 SEARCH RETURN (UPDATE) ALL\r\nt NOOP\r\n").await;
+    assert!(!c.answer().await.contains("NOUPDATE"));
+    let said = c.append("INBOX", "", "x").await;
+    assert_eq!(said.matches("ADDTO (0 1)").count(), 1, "LARGER 0 is followed no more: {said}");
+}
+
+#[tokio::test]
 async fn the_list_of_extensions_is_true() {
     let text = include_str!("../../../docs/imap.md");
     let announced = text.split("## ").find(|part| part.starts_with("Announced")).expect("a section");

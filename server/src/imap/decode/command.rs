@@ -90,6 +90,10 @@ fn command(cursor: &mut Cursor) -> Parsed<Command> {
         "COMPARATOR" => Command::Comparator(strings(cursor)?),
         "GETQUOTAROOT" => Command::GetQuotaRoot { mailbox: one_mailbox(cursor)? },
         "IDLE" => Command::Idle,
+        "CANCELUPDATE" => match strings(cursor)? {
+            tags if tags.is_empty() => return expected("expected the tag of a search"),
+            tags => Command::CancelUpdate(tags),
+        },
         "GETMETADATA" => Command::GetMetadata(metadata::get(cursor)?),
         "SETMETADATA" => Command::SetMetadata(metadata::set(cursor)?),
         "UIDBATCHES" => uid_batches(cursor)?,

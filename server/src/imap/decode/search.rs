@@ -98,6 +98,9 @@ pub fn returns(cursor: &mut Cursor) -> Parsed<Option<SearchReturns>> {
             "ALL" => wanted.all = true,
             "COUNT" => wanted.count = true,
             "SAVE" => wanted.save = true,
+            "UPDATE" => wanted.update = true,
+            // RFC 5267 §4.2: a hint.
+            "CONTEXT" => {}
             "RELEVANCY" => wanted.relevancy = true,
             "PARTIAL" if wanted.partial.is_some() => return expected("one PARTIAL at most"),
             "PARTIAL" => {

@@ -58,6 +58,8 @@ pub enum Code {
     /// RFC 7162 §3.1.3: numbers or UIDs, as the command had them.
     Modified(UidSet),
     NonExistent,
+    /// RFC 5267 §4.3.1.
+    NoUpdate(Tag),
     OverQuota,
     /// Flags of the mailbox that can be kept, and whether new keywords can be made.
     PermanentFlags(Vec<Keyword>, Keep),
@@ -175,6 +177,7 @@ impl std::fmt::Display for Code {
             Code::MetadataTooMany => f.write_str("METADATA TOOMANY"),
             Code::Modified(numbers) => write!(f, "MODIFIED {numbers}"),
             Code::NonExistent => f.write_str("NONEXISTENT"),
+            Code::NoUpdate(tag) => write!(f, "NOUPDATE \"{}\"", tag.as_str()),
             Code::OverQuota => f.write_str("OVERQUOTA"),
             Code::PermanentFlags(_, Keep::No) => f.write_str("PERMANENTFLAGS ()"),
             Code::PermanentFlags(keywords, Keep::Yes) => {

@@ -52,6 +52,13 @@ pub enum Untagged<'a> {
         number: &'a dyn Fn(Uid) -> Option<u32>,
     },
     Esearch(&'a Esearch<'a>),
+    /// RFC 5267 §4.3.3, §4.3.4: positions in a result and what is there, in the order in which they are to be taken.
+    ContextUpdate {
+        tag: &'a Tag,
+        by: By,
+        removed: &'a [(u32, UidSet)],
+        added: &'a [(u32, UidSet)],
+    },
     /// RFC 10022: each from its newest message to its oldest.
     UidBatches {
         tag: &'a Tag,
@@ -244,6 +251,17 @@ impl Untagged<'_> {
                 }
             }
             Untagged::Esearch(result) => esearch(result, names, out),
+            Untagged::ContextUpdate { tag, by, removed, added } => {
+                let by = if *by == By::Uid { " UID" } else { "" };
+                text(out, format_args!("ESEARCH (TAG \"{}\"){by}", tag.as_str()));
+                for (name, places) in [("REMOVEFROM", removed), ("ADDTO", added)] {
+                    for (i, (position, messages)) in places.iter().enumerate() {
+                        let before = if i == 0 { format!(" {name} (") } else { " ".into() };
+                        text(out, format_args!("{before}{position} {messages}"));
+                    }
+                    out.extend_from_slice(if places.is_empty() { b"" } else { b")" });
+                }
+            }
             Untagged::UidBatches { tag, ranges } => {
                 text(out, format_args!("UIDBATCHES (TAG \"{}\")", tag.as_str()));
                 for (i, (newest, oldest)) in ranges.iter().enumerate() {

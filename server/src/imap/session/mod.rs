@@ -6,6 +6,7 @@ mod auth;
 mod batches;
 mod binary;
 mod catenate;
+mod contexts;
 mod copy;
 mod enable;
 mod expunge;
@@ -32,6 +33,8 @@ pub use append::Appending;
 pub use auth::AuthNext;
 pub use fail::{Fail, Outcome};
 
+use contexts::Followed;
+
 use super::collate::Comparator;
 use super::encode::{Called, Code, Status, Untagged};
 use super::types::{Command, MailboxArg, SelectMode, Tag, Tagged};
@@ -40,7 +43,7 @@ use super::wire::Wire;
 use crate::Services;
 use crate::auth::{Exchange, Private, mechanisms};
 use crate::net::TlsInfo;
-use gadwall_storage::{Account, AccountId, Flags, Keyword, MailboxName, MailboxRef, Uid};
+use gadwall_storage::{Account, AccountId, Flags, Keyword, MailboxName, MailboxRef, Uid, UidSet};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -75,6 +78,10 @@ struct Selected {
     mode: SelectMode,
     /// Keywords the client has been told of.
     keywords: BTreeSet<Keyword>,
+    /// Searches whose results are kept up to date (RFC 5267).
+    followed: Vec<Followed>,
+    /// Messages that have changed, and what that makes of those results is not known yet.
+    unsettled: UidSet,
 }
 
 /// Who is at the other end.
@@ -167,7 +174,14 @@ impl Session {
             if !self.compressed {
                 list.extend(["COMPRESS=DEFLATE", "UNAUTHENTICATE"]);
             }
-            list.extend(["METADATA", "LIST-METADATA", "FILTERS", "SEARCH=FUZZY"]);
+            list.extend([
+                "METADATA",
+                "LIST-METADATA",
+                "FILTERS",
+                "SEARCH=FUZZY",
+                "CONTEXT=SEARCH",
+                "CONTEXT=SORT",
+            ]);
             list.extend(["STATUS=SIZE", "BINARY", "OBJECTID", "SAVEDATE", "PREVIEW"]);
             // RFC 7889 §2: every mailbox takes messages of this size.
             return format!("{} APPENDLIMIT={}", list.join(" "), self.services.limits.message_bytes);
@@ -274,6 +288,7 @@ impl Session {
             }
             Command::Expunge { uids } => self.expunge(uids.as_ref()).await,
             Command::Search(search) => self.search(tag, &search, wire).await,
+            Command::CancelUpdate(tags) => self.cancel_update(&tags),
             Command::MultiSearch(search) => self.multi_search(tag, &search, wire).await,
             Command::Sort(sort) => self.sort(tag, sort, wire).await,
             Command::Thread(thread) => self.thread(tag, thread, wire).await,

@@ -1,5 +1,6 @@
 //! ESEARCH, which searches several mailboxes (RFC 7377).
 
+use super::contexts::Known;
 use super::progress::Progress;
 use super::search::{Found, Search, Until};
 use super::sort::bad_charset;
@@ -25,8 +26,11 @@ impl Session {
         if wanted.save && command.sources != [Source::Selected] {
             return Err(Status::bad("SAVE is of the selected mailbox alone").into());
         }
-        if has_selected {
+        if has_selected || wanted.update {
             self.selected()?;
+        }
+        if wanted.update {
+            self.can_follow(tag)?;
         }
         let mut mailboxes = self.services.store.mailboxes(account).await?;
         let subscriptions = match command.sources.contains(&Source::Subscribed) {
@@ -40,8 +44,12 @@ impl Session {
         });
         // A charset that nobody knows is refused even where there is nothing to search.
         let nowhere = View::new(&Default::default(), gadwall_storage::ModSeq::MIN, None);
-        let context =
-            Context { view: &nowhere, now: self.services.env.clock.now(), comparator: self.comparator };
+        let context = Context {
+            view: &nowhere,
+            now: self.services.env.clock.now(),
+            comparator: self.comparator,
+            follows: false,
+        };
         Prepared::new(&command.key, command.charset.as_deref(), &context).map_err(bad_charset)?;
         let mut names_modseq = false;
         for mailbox in &mailboxes {
@@ -75,7 +83,12 @@ impl Session {
                 Err(e) => return Err(e.into()),
             },
         };
-        let context = Context { view: &view, now: services.env.clock.now(), comparator: self.comparator };
+        let context = Context {
+            view: &view,
+            now: services.env.clock.now(),
+            comparator: self.comparator,
+            follows: false,
+        };
         let key = Prepared::new(&command.key, command.charset.as_deref(), &context).map_err(bad_charset)?;
         let mut found = Found::default();
         let until = if wanted.is_first() { Until::First } else { Until::Last };
@@ -96,6 +109,12 @@ impl Session {
             selected.view.save(found.saved(wanted));
         }
         let modseq = key.names_modseq().then(|| found.modseq(wanted));
+        // §2.2: of the selected mailbox alone.
+        let is_selected = self.selected.as_ref().is_some_and(|selected| selected.at == at);
+        if wanted.update && is_selected {
+            let (charset, known) = (command.charset.as_deref(), Known::Found(found.uids().clone()));
+            self.follow((tag, By::Uid), &command.key, charset, known, wire);
+        }
         if !found.uids().is_empty() && !wanted.tells_nothing() {
             wire.untagged(&Untagged::Esearch(&Esearch {
                 tag,

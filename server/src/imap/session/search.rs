@@ -1,5 +1,6 @@
 //! SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 5182).
 
+use super::contexts::Known;
 use super::progress::Progress;
 use super::sort::bad_charset;
 use super::{Fail, Outcome, Session};
@@ -18,10 +19,13 @@ impl Session {
     pub(super) async fn search(&mut self, tag: &Tag, command: &SearchCommand, wire: &mut Wire) -> Outcome {
         let services = self.services.clone();
         let (rev2, comparator) = (self.rev2, self.comparator);
+        if command.returns.is_some_and(|returns| returns.update) {
+            self.can_follow(tag)?;
+        }
         let selected = self.selected()?;
         let at = selected.at;
         let now = services.env.clock.now();
-        let context = Context { view: &selected.view, now, comparator };
+        let context = Context { view: &selected.view, now, comparator, follows: false };
         let prepared = Prepared::new(&command.key, command.charset.as_deref(), &context);
         // RFC 9051 §6.4.4: there is no SEARCH response.
         let returns = command.returns.or(rev2.then_some(SearchReturns::ALL));
@@ -34,7 +38,7 @@ impl Session {
             Ok(key) => key,
             Err(charset) => return Err(bad_charset(charset)),
         };
-        let context = Context { view: &selected.view, now, comparator };
+        let context = Context { view: &selected.view, now, comparator, follows: false };
         let mut found = Found::default();
         // The first that matches is enough where nothing else is wanted.
         let until = if wanted.is_first() { Until::First } else { Until::Last };
@@ -71,6 +75,10 @@ impl Session {
         }
         if modseq.is_some() {
             self.knows_modseqs(wire);
+        }
+        if wanted.update {
+            let (charset, known) = (command.charset.as_deref(), Known::Found(found.uids));
+            self.follow((tag, command.by), &command.key, charset, known, wire);
         }
         Ok(Status::ok("Searched"))
     }

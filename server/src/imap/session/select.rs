@@ -73,7 +73,8 @@ impl Session {
         if self.rev2 {
             tell_selected(&now, &all, mailbox.supplied(), wire);
         }
-        self.selected = Some(Selected { at, view, mode, keywords: now.keywords });
+        let (followed, unsettled) = (Vec::new(), UidSet::new());
+        self.selected = Some(Selected { at, view, mode, keywords: now.keywords, followed, unsettled });
         if let Some(missed) = missed {
             self.tell_missed(&missed, wire).await?;
         }

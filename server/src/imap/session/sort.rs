@@ -1,13 +1,14 @@
 //! SORT and THREAD (RFC 5256, RFC 5957, RFC 5267).
 
+use super::contexts::Known;
 use super::progress::Progress;
 use super::search::{Found, Search, Until};
 use super::{Fail, Outcome, Session};
 use crate::imap::encode::{Code, Esearch, Numbers, Status, Untagged};
 use crate::imap::search::{Context, Prepared};
-use crate::imap::sort::Sortable;
+use crate::imap::sort::{Sortable, needs_details};
 use crate::imap::thread::{Threadable, thread};
-use crate::imap::types::{By, SearchReturns, SortCommand, SortKey, Tag, ThreadCommand};
+use crate::imap::types::{By, SearchReturns, SortCommand, Tag, ThreadCommand};
 use crate::imap::view::View;
 use crate::imap::wire::Wire;
 use gadwall_storage::Uid;
@@ -18,19 +19,22 @@ const ROOM: usize = 64 << 20;
 impl Session {
     pub(super) async fn sort(&mut self, tag: &Tag, command: SortCommand, wire: &mut Wire) -> Outcome {
         let services = self.services.clone();
-        let SortCommand { by, returns, criteria, charset, key } = command;
+        let SortCommand { by, returns, criteria, charset, key: wanted_key } = command;
         let wanted = returns.unwrap_or_default();
         let comparator = self.comparator;
+        if wanted.update {
+            self.can_follow(tag)?;
+        }
         let selected = self.selected()?;
         if wanted.save {
             // RFC 5182 §2.1.
             selected.view.save(Default::default());
         }
-        let context = Context { view: &selected.view, now: services.env.clock.now(), comparator };
-        let key = Prepared::new(&key, Some(&charset), &context).map_err(bad_charset)?;
+        let context =
+            Context { view: &selected.view, now: services.env.clock.now(), comparator, follows: false };
+        let key = Prepared::new(&wanted_key, Some(&charset), &context).map_err(bad_charset)?;
         let sorting = services.env.sorting().await;
-        let details =
-            criteria.iter().any(|c| !matches!(c.key, SortKey::Arrival | SortKey::Size | SortKey::Relevancy));
+        let details = needs_details(&criteria);
         let (mut found, mut sortable, mut room) = (Found::default(), Vec::new(), Room::default());
         let (at, until) = (selected.at, Until::Last);
         let search = Search { services: &services, at, key: &key, context: &context, details, until };
@@ -44,13 +48,17 @@ impl Session {
             Ok(())
         });
         scanned.await?;
-        let (sorted, relevancies): (Vec<Uid>, Vec<u8>) = services
+        let (items, criteria) = services
             .env
             .heavy(move || {
                 sortable.sort_unstable_by(|a, b| a.compare(b, &criteria));
-                sortable.into_iter().map(|item| (item.uid, item.relevancy)).unzip()
+                (sortable, criteria)
             })
             .await?;
+        let (sorted, relevancies): (Vec<Uid>, Vec<u8>) =
+            items.iter().map(|item| (item.uid, item.relevancy)).unzip();
+        // What is not followed is not kept while the answer is made.
+        let known = wanted.update.then_some(Known::Sorted(criteria, items));
         drop(sorting);
         let numbers = called(&sorted, by, &selected.view);
         if wanted.save {
@@ -77,6 +85,9 @@ impl Session {
         if modseq.is_some() {
             self.knows_modseqs(wire);
         }
+        if let Some(known) = known {
+            self.follow((tag, by), &wanted_key, Some(&charset), known, wire);
+        }
         Ok(Status::ok("Sorted"))
     }
 
@@ -85,7 +96,8 @@ impl Session {
         let ThreadCommand { by, algorithm, charset, key } = command;
         let comparator = self.comparator;
         let selected = self.selected()?;
-        let context = Context { view: &selected.view, now: services.env.clock.now(), comparator };
+        let context =
+            Context { view: &selected.view, now: services.env.clock.now(), comparator, follows: false };
         let key = Prepared::new(&key, Some(&charset), &context).map_err(bad_charset)?;
         let sorting = services.env.sorting().await;
         let (mut messages, mut room) = (Vec::new(), Room::default());

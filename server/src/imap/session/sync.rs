@@ -41,6 +41,7 @@ impl Session {
         let Some(selected) = &mut self.selected else { return Ok(()) };
         let updates = selected.view.apply(&delta, &claimed, expunges);
         let has_gone = selected.view.has_gone();
+        self.tell_expunged(&updates, wire);
         // RFC 7162 §3.2.10, RFC 9586 §3: with QRESYNC or UIDONLY all expunges are one VANISHED, which comes where they would.
         let by_uid = self.qresync || self.uid_only;
         let vanished: UidSet = match by_uid {
@@ -56,6 +57,7 @@ impl Session {
             tell(update, as_client_wants, wire);
             wire.relieve().await?;
         }
+        self.tell_followed(&delta, wire).await?;
         if had_gone || has_gone {
             self.told_through(wire);
         }

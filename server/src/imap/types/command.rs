@@ -193,6 +193,8 @@ pub enum Command {
         uids: Option<SequenceSet>,
     },
     Search(SearchCommand),
+    /// RFC 5267 §4.3.5: tags of searches that are kept up to date.
+    CancelUpdate(Vec<Vec<u8>>),
     /// RFC 7377.
     MultiSearch(MultiSearchCommand),
     /// RFC 10022; `batches`: from which to which, in that order.
@@ -336,6 +338,8 @@ pub struct SearchReturns {
     pub save: bool,
     /// RFC 9394 §3.1; never with `all`.
     pub partial: Option<PartialRange>,
+    /// RFC 5267 §4.3: what becomes of the result is told.
+    pub update: bool,
     /// RFC 6203 §4: how close each message that is told of comes.
     pub relevancy: bool,
 }
@@ -371,6 +375,7 @@ impl SearchReturns {
         save: false,
         partial: None,
         relevancy: false,
+        update: false,
     };
 
     /// Whether the result as a whole is wanted, and not only its first, its last or some of it.
@@ -380,7 +385,7 @@ impl SearchReturns {
 
     /// Whether no more than the first one is wanted.
     pub fn is_first(self) -> bool {
-        !self.is_whole() && !self.max && self.partial.is_none()
+        !self.is_whole() && !self.max && self.partial.is_none() && !self.update
     }
 
     /// Whether nothing is to be told (RFC 5182 §2.4).
