@@ -8,6 +8,7 @@ use crate::testing::{Talk, World};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 async fn connect(world: &World) -> Talk {
@@ -515,6 +516,20 @@ async fn so_many_searches_are_kept_up_to_date_and_no_more() {
     assert!(!c.answer().await.contains("NOUPDATE"));
     let said = c.append("INBOX", "", "x").await;
     assert_eq!(said.matches("ADDTO (0 1)").count(), 1, "LARGER 0 is followed no more: {said}");
+}
+
+#[tokio::test]
+async fn a_result_is_brought_up_to_date_once_the_store_can_be_asked() {
+    let (world, store) = World::tricky(Limits::default(), 100_000).await;
+    let mut c = selected(&world).await;
+    assert!(c.cmd("SEARCH RETURN (UPDATE COUNT) BODY hello").await.contains(" COUNT 0\r\n"));
+    store.readable.store(0, SeqCst);
+    let said = c.append("INBOX", "", "Subject: x\r\n\r\nhello\r\n").await;
+    assert!(said.contains("t OK ") && !said.contains("ADDTO"), "{said}");
+    assert!(!c.cmd("NOOP").await.contains("ADDTO"), "it can't be told yet");
+    store.readable.store(u64::MAX, SeqCst);
+    assert!(c.cmd("NOOP").await.contains(" ADDTO (0 1)"));
+    assert!(!c.cmd("NOOP").await.contains("ADDTO"), "once");
 }
 
 #[tokio::test]

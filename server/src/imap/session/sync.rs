@@ -23,7 +23,7 @@ impl Session {
             Err(e) => return self.later(&e, wire),
         };
         let Some(selected) = &mut self.selected else { return Ok(()) };
-        let nothing = delta.changed.is_empty() && delta.vanished.is_empty();
+        let nothing = delta.changed.is_empty() && delta.vanished.is_empty() && selected.unsettled.is_empty();
         if nothing && !(selected.view.has_gone() && expunges == Expunges::Allowed) {
             if selected.view.has_gone() {
                 self.told_through(wire);
