@@ -311,6 +311,14 @@ responses! {
         => "rfc6203-6-the-most-relevant-comes-first";
     results_are_not_kept_up_to_date: |r, _| if r.contains(" ADDTO (") { vec![] } else { vec![r.into()] }
         => "rfc5267-4.3-a-new-message-is-added", "rfc5267-4.3-flags-of-others-add-and-remove";
+    a_result_grows_by_any_message: |r, _| {
+        let also = (r == "* 4 EXISTS\r\n").then(|| "* ESEARCH (TAG \"x\") ADDTO (0 4)\r\n".to_owned());
+        std::iter::once(r.to_owned()).chain(also).collect()
+    } => "rfc5267-4.3-a-new-message-is-added";
+    a_search_that_was_cancelled_goes_on: |r, _| {
+        let also = r.contains("(TAG \"x2\") ADDTO").then(|| r.replace("\"x2\"", "\"x1\""));
+        std::iter::once(r.to_owned()).chain(also).collect()
+    } => "rfc5267-4.3.5-cancelupdate-ends-it";
     a_position_is_always_zero: |r, _| vec![r.replace("ADDTO (2 3)", "ADDTO (0 3)")]
         => "rfc5267-4.3.3-a-sorted-result-says-where";
     a_removal_is_told_last: |r, held| {

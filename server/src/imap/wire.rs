@@ -84,6 +84,22 @@ impl Wire {
         Ok(())
     }
 
+    /// Writes what is taken at once; the rest leaves with the next [`Wire::flush`].
+    pub async fn flush_now(&mut self) -> io::Result<()> {
+        let mut written = 0;
+        while written < self.out.len() {
+            // Polled once: a write that is not done has written nothing.
+            match timeout(Duration::ZERO, self.io.write(&self.out[written..])).await {
+                Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(Ok(n)) => written += n,
+                Ok(Err(e)) => return Err(e),
+                Err(_) => break,
+            }
+        }
+        self.out.drain(..written);
+        timeout(Duration::ZERO, self.io.flush()).await.unwrap_or(Ok(()))
+    }
+
     /// Ends the stream in order: over TLS the client learns that nothing was cut off.
     pub async fn close(&mut self) -> io::Result<()> {
         timeout(self.write_stall, self.io.shutdown()).await.map_err(|_| io::ErrorKind::TimedOut)?

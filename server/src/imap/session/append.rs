@@ -91,7 +91,7 @@ impl Session {
             Some((by, number)) => Some(self.replaced(by, number)?),
             None => None,
         };
-        let at = self.append_target(&mailbox).await?;
+        let at = MailboxRef { account, mailbox: self.target(named(&mailbox)?).await? };
         let store = &self.services.store;
         let freed = match replaces {
             Some((from, uid)) => {
@@ -122,14 +122,6 @@ impl Session {
         let uid = super::copy::resolved(selected, &set, by)?.iter().next();
         let missing = || Status::no("There is no message of that UID");
         Ok((selected.at, uid.ok_or_else(missing)?))
-    }
-
-    async fn append_target(&self, mailbox: &MailboxArg) -> Result<MailboxRef, Fail> {
-        let account = self.authenticated()?;
-        match self.services.store.mailbox_by_name(account, named(mailbox)?).await {
-            Ok(found) => Ok(MailboxRef { account, mailbox: found.id }),
-            Err(e) => Err(try_create(e)),
-        }
     }
 
     /// All is there: stores it and answers.
@@ -186,8 +178,8 @@ impl Session {
     }
 }
 
-/// RFC 3501 §6.3.11: a missing target is one that can be created.
-fn try_create(error: StoreError) -> Fail {
+/// RFC 3501 §6.3.11, §6.4.7: a missing target is one that can be created.
+pub(super) fn try_create(error: StoreError) -> Fail {
     match error {
         StoreError::NotFound(Subject::Mailbox) => {
             Status::no("There is no such mailbox").code(Code::TryCreate).into()

@@ -6,13 +6,11 @@ use super::{Fail, Session};
 use crate::imap::decode::message_url;
 use crate::imap::encode::{Code, Status};
 use crate::imap::types::MessageUrl;
-use gadwall_storage::{MailboxRef, MessageQuery, StoreError, UidSet, read_range};
+use gadwall_storage::{MailboxRef, MessageQuery, StoreError, UidSet};
 use std::ops::Range;
 
 /// Bytes copied at a time.
 const PIECE: u64 = 64 << 10;
-/// Largest header that HEADER.FIELDS chooses from, in bytes.
-const HEADER_LIMIT: u64 = 1 << 20;
 
 impl Session {
     /// Adds what `url` names to the message that is being made.
@@ -55,8 +53,7 @@ impl Session {
         match place {
             Place::Nowhere => Err(Found::Nothing),
             Place::Fields(header, fields) => {
-                let window = header.start..header.end.min(header.start.saturating_add(HEADER_LIMIT));
-                let chosen = section::select(&read_range(&mut *body, window).await?, &fields);
+                let chosen = section::read_fields(&mut *body, &header, &fields).await?;
                 let range = some_of(0..chosen.len() as u64, url.partial);
                 let chosen = &chosen[range.start as usize..range.end as usize];
                 to.admit(chosen.len() as u64).map_err(Found::Fail)?;

@@ -1,10 +1,11 @@
 //! COPY (RFC 3501 §6.4.7) and MOVE (RFC 6851).
 
+use super::append::try_create;
 use super::{Fail, Outcome, Session, named};
 use crate::imap::encode::{Code, Status};
 use crate::imap::types::{By, MailboxArg, SequenceSet};
 use crate::imap::wire::Wire;
-use gadwall_storage::{Copied, MailboxId, MailboxName, StoreError, UidSet};
+use gadwall_storage::{Copied, MailboxId, MailboxName, UidSet};
 
 impl Session {
     pub(super) async fn copy(&mut self, by: By, set: &SequenceSet, to: &MailboxArg) -> Outcome {
@@ -46,16 +47,11 @@ impl Session {
         }
     }
 
-    /// RFC 3501 §6.4.7: a missing target is one that can be created.
-    async fn target(&self, name: &MailboxName) -> Result<MailboxId, Fail> {
+    /// Where messages are to go.
+    pub(super) async fn target(&self, name: &MailboxName) -> Result<MailboxId, Fail> {
         let account = self.authenticated()?;
-        match self.services.store.mailbox_by_name(account, name).await {
-            Ok(mailbox) => Ok(mailbox.id),
-            Err(StoreError::NotFound(gadwall_storage::Subject::Mailbox)) => {
-                Err(Status::no("There is no such mailbox").code(Code::TryCreate).into())
-            }
-            Err(e) => Err(e.into()),
-        }
+        let found = self.services.store.mailbox_by_name(account, name).await;
+        found.map(|mailbox| mailbox.id).map_err(try_create)
     }
 }
 

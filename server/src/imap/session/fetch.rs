@@ -13,14 +13,12 @@ use crate::imap::types::{
 use crate::imap::wire::Wire;
 use gadwall_storage::mime::Structure;
 use gadwall_storage::{
-    BodyReader, FlagChange, Flags, MailboxRef, Message, MessageQuery, SystemFlag, Uid, UidSet, read_range,
+    BodyReader, FlagChange, Flags, MailboxRef, Message, MessageQuery, SystemFlag, Uid, UidSet,
 };
 use std::ops::Range;
 
 /// Messages looked up at a time.
 const PAGE: usize = 100;
-/// How much of a header HEADER.FIELDS looks at.
-const HEADER_LIMIT: u64 = 4 << 20;
 /// How much of a body is read at a time.
 pub(super) const PIECE: usize = 64 << 10;
 
@@ -286,9 +284,8 @@ impl Session {
             Place::Nowhere => None,
             Place::Range(range) => Some(Source::Message(section::cut(&range, partial))),
             Place::Fields(header, fields) => {
-                let window = header.start..header.end.min(header.start.saturating_add(HEADER_LIMIT));
-                let bytes = read_range(body.open(self).await?, window).await?;
-                Some(Source::Memory(cut_bytes(section::select(&bytes, &fields), partial)))
+                let chosen = section::read_fields(body.open(self).await?, &header, &fields).await?;
+                Some(Source::Memory(cut_bytes(chosen, partial)))
             }
         };
         if let Some(Source::Message(range)) = &content

@@ -93,7 +93,7 @@ impl Session {
         let mut found = Found::default();
         let until = if wanted.is_first() { Until::First } else { Until::Last };
         let search = Search { services: &services, at, key: &key, context: &context, details: false, until };
-        let mut progress = Progress::new(tag, services.limits.imap_progress, wire);
+        let mut progress = Progress::uncounted(tag, services.limits.imap_progress, wire);
         let scanned = search.run(&mut progress, |message, relevancy| {
             found.add(message.uid, message.modseq, relevancy);
             Ok(())

@@ -14,19 +14,24 @@ pub(super) struct Progress<'a> {
     every: Duration,
     next: Instant,
     done: u32,
-    /// How many there are, if that is known.
+    /// How many there are; `None` where that is of no use.
     goal: Option<u32>,
 }
 
 impl<'a> Progress<'a> {
     /// `every`: the least time between two words of it.
     pub fn new(tag: &'a Tag, every: Duration, wire: &'a mut Wire) -> Self {
+        Self { goal: Some(0), ..Self::uncounted(tag, every, wire) }
+    }
+
+    /// Of one mailbox among several, whose messages say little of how far it is.
+    pub fn uncounted(tag: &'a Tag, every: Duration, wire: &'a mut Wire) -> Self {
         Self { tag, wire, every, next: Instant::now() + every, done: 0, goal: None }
     }
 
     /// So many messages are to be looked at.
-    pub fn expect(&mut self, messages: u32) {
-        self.goal = Some(messages);
+    pub fn expect(&mut self, messages: u64) {
+        self.goal = self.goal.map(|_| u32::try_from(messages).unwrap_or(u32::MAX));
     }
 
     /// One more message has been looked at. Says so if nothing has been said for long.
@@ -38,7 +43,8 @@ impl<'a> Progress<'a> {
         }
         let code = Code::InProgress { tag: self.tag.clone(), state: self.goal.map(|goal| (self.done, goal)) };
         self.wire.status(None, &Status::ok("Still at it").code(code));
-        self.wire.flush().await?;
+        // Whoever searches may hold what others wait for, so this waits for no client.
+        self.wire.flush_now().await?;
         self.next = Instant::now() + self.every;
         Ok(())
     }

@@ -44,7 +44,6 @@ impl Session {
         let until = if wanted.is_first() { Until::First } else { Until::Last };
         let search = Search { services: &services, at, key: &key, context: &context, details: false, until };
         let mut progress = Progress::new(tag, services.limits.imap_progress, wire);
-        progress.expect(search.candidates());
         search
             .run(&mut progress, |message, relevancy| {
                 found.add(message.uid, message.modseq, relevancy);
@@ -104,11 +103,6 @@ pub(super) struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// How many messages it looks at.
-    pub fn candidates(&self) -> u32 {
-        self.key.candidates(&self.context.view.uids()).len() as u32
-    }
-
     /// Hands on every message that matches, in ascending order, and how well it does.
     pub async fn run(
         &self,
@@ -117,6 +111,7 @@ impl Search<'_> {
     ) -> Result<(), Fail> {
         let Search { services, at, key, context, details, until } = *self;
         let mut left = key.candidates(&context.view.uids());
+        progress.expect(left.len());
         let mut has_found = false;
         while !left.is_empty() {
             let page: UidSet = left.iter().take(PAGE).collect();

@@ -3,6 +3,7 @@
 use crate::imap::encode::string;
 use crate::imap::types::{Partial, Section, SectionText};
 use gadwall_storage::mime::{Content, Structure, fields};
+use gadwall_storage::{BodyReader, StoreError, read_range};
 use std::ops::Range;
 
 /// Where a section's bytes come from.
@@ -48,8 +49,21 @@ pub fn locate(structure: &Structure, section: &Section) -> Place {
     }
 }
 
+/// As much of a header as fields are chosen from, in bytes.
+const HEADER_LIMIT: u64 = 4 << 20;
+
+/// The chosen fields of the header in that stretch of a message.
+pub async fn read_fields(
+    body: &mut dyn BodyReader,
+    header: &Range<u64>,
+    wanted: &Fields,
+) -> Result<Vec<u8>, StoreError> {
+    let window = header.start..header.end.min(header.start.saturating_add(HEADER_LIMIT));
+    Ok(select(&read_range(body, window).await?, wanted))
+}
+
 /// The chosen fields of a header block, with the empty line that ends every header (§6.4.5).
-pub fn select(header: &[u8], wanted: &Fields) -> Vec<u8> {
+fn select(header: &[u8], wanted: &Fields) -> Vec<u8> {
     let listed = |names: &[Vec<u8>], name: &[u8]| names.iter().any(|n| n.eq_ignore_ascii_case(name));
     let mut out = Vec::new();
     for field in fields(header) {

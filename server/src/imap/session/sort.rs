@@ -39,7 +39,6 @@ impl Session {
         let (at, until) = (selected.at, Until::Last);
         let search = Search { services: &services, at, key: &key, context: &context, details, until };
         let mut progress = Progress::new(tag, services.limits.imap_progress, wire);
-        progress.expect(search.candidates());
         let scanned = search.run(&mut progress, |message, relevancy| {
             let item = Sortable::new(message, relevancy, &criteria, comparator);
             room.take(item.bytes())?;
@@ -104,7 +103,6 @@ impl Session {
         let (at, until) = (selected.at, Until::Last);
         let search = Search { services: &services, at, key: &key, context: &context, details: true, until };
         let mut progress = Progress::new(tag, services.limits.imap_progress, wire);
-        progress.expect(search.candidates());
         let scanned = search.run(&mut progress, |message, _| {
             let item = Threadable::new(message, algorithm, comparator);
             room.take(item.bytes())?;
