@@ -91,7 +91,12 @@ impl World {
 
     /// A connection from this machine, whose other end is for an engine.
     pub fn connection(&self) -> (Conn, Talk) {
-        let (client, server) = tokio::io::duplex(1 << 20);
+        self.connection_of(1 << 20)
+    }
+
+    /// One that holds so many bytes on their way, each way.
+    pub fn connection_of(&self, bytes: usize) -> (Conn, Talk) {
+        let (client, server) = tokio::io::duplex(bytes);
         let address = "127.0.0.1:1".parse().unwrap();
         let drain = CancellationToken::new();
         let conn = Conn {

@@ -5,6 +5,7 @@ mod searching;
 
 use super::serve;
 use crate::Limits;
+use crate::net::Conn;
 use crate::testing::{Talk, World};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +13,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 async fn connect(world: &World) -> Talk {
-    let (conn, mut talk) = world.connection();
+    greeted(world, world.connection()).await
+}
+
+async fn greeted(world: &World, (conn, mut talk): (Conn, Talk)) -> Talk {
     tokio::spawn(serve(conn, world.services.clone()));
     let greeting = talk.line().await;
     assert!(greeting.starts_with("* OK [CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR"), "{greeting}");
@@ -20,7 +24,10 @@ async fn connect(world: &World) -> Talk {
 }
 
 async fn logged_in(world: &World) -> Talk {
-    let mut talk = connect(world).await;
+    log_in(connect(world).await).await
+}
+
+async fn log_in(mut talk: Talk) -> Talk {
     let answer = talk.cmd("LOGIN ann@example.org secret").await;
     assert!(answer.starts_with("t OK [CAPABILITY IMAP4rev1"), "{answer}");
     talk

@@ -1,6 +1,6 @@
 //! Searches that take long, and searches that are followed.
 
-use super::selected;
+use super::{greeted, log_in, selected};
 use crate::Limits;
 use crate::testing::World;
 use std::sync::atomic::Ordering::SeqCst;
@@ -64,15 +64,16 @@ async fn a_result_is_brought_up_to_date_once_the_store_can_be_asked() {
 #[tokio::test]
 async fn a_client_that_does_not_listen_keeps_nobody_from_sorting() {
     let limits = Limits { imap_progress: Duration::ZERO, ..Limits::default() };
-    let world = World::with(limits, 100_000_000).await;
+    let world = World::with(limits, 1_000_000).await;
     let mut one = selected(&world).await;
     one.fill(1).await;
-    for _ in 0..11 {
+    for _ in 0..8 {
         assert!(one.cmd("COPY 1:* INBOX").await.contains("t OK "));
     }
     let mut deaf = Vec::new();
     for _ in 0..8 {
-        let mut talk = selected(&world).await;
+        let mut talk = log_in(greeted(&world, world.connection_of(4096)).await).await;
+        assert!(talk.cmd("SELECT INBOX").await.contains("t OK "));
         talk.send("t SORT (SUBJECT) UTF-8 ALL\r\n").await;
         deaf.push(talk);
     }
