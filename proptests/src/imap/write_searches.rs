@@ -49,18 +49,7 @@ impl Writer<'_> {
                     if *reverse {
                         w.words(&["REVERSE", ""]);
                     }
-                    w.word(match key {
-                        SortKey::Arrival => "ARRIVAL",
-                        SortKey::Cc => "CC",
-                        SortKey::Date => "DATE",
-                        SortKey::From => "FROM",
-                        SortKey::Size => "SIZE",
-                        SortKey::Subject => "SUBJECT",
-                        SortKey::To => "TO",
-                        SortKey::DisplayFrom => "DISPLAYFROM",
-                        SortKey::DisplayTo => "DISPLAYTO",
-                        SortKey::Relevancy => "RELEVANCY",
-                    });
+                    w.word(criterion(*key));
                 });
                 self.charset_and_keys(charset, key);
             }
@@ -130,5 +119,20 @@ impl Writer<'_> {
         self.astring(charset.as_bytes());
         self.text(" ");
         self.keys(key);
+    }
+}
+
+fn criterion(key: SortKey) -> &'static str {
+    match key {
+        SortKey::Arrival => "ARRIVAL",
+        SortKey::Cc => "CC",
+        SortKey::Date => "DATE",
+        SortKey::From => "FROM",
+        SortKey::Size => "SIZE",
+        SortKey::Subject => "SUBJECT",
+        SortKey::To => "TO",
+        SortKey::DisplayFrom => "DISPLAYFROM",
+        SortKey::DisplayTo => "DISPLAYTO",
+        SortKey::Relevancy => "RELEVANCY",
     }
 }

@@ -73,30 +73,7 @@ fn command(cursor: &mut Cursor) -> Parsed<Command> {
         }
         "APPEND" => append::append(cursor)?,
         "REPLACE" => append::replace(cursor, By::Sequence)?,
-        "COMPRESS" => {
-            cursor.space()?;
-            if cursor.keyword()? != "DEFLATE" {
-                return expected("DEFLATE is the only compression there is");
-            }
-            Command::Compress
-        }
-        "UNAUTHENTICATE" => Command::Unauthenticate,
-        "GETQUOTA" => {
-            cursor.space()?;
-            Command::GetQuota { root: cursor.astring()?.into_owned() }
-        }
-        "ESEARCH" => Command::MultiSearch(search::multi_search(cursor)?),
-        "LANGUAGE" => Command::Language(strings(cursor)?),
-        "COMPARATOR" => Command::Comparator(strings(cursor)?),
-        "GETQUOTAROOT" => Command::GetQuotaRoot { mailbox: one_mailbox(cursor)? },
         "IDLE" => Command::Idle,
-        "CANCELUPDATE" => match strings(cursor)? {
-            tags if tags.is_empty() => return expected("expected the tag of a search"),
-            tags => Command::CancelUpdate(tags),
-        },
-        "GETMETADATA" => Command::GetMetadata(metadata::get(cursor)?),
-        "SETMETADATA" => Command::SetMetadata(metadata::set(cursor)?),
-        "UIDBATCHES" => uid_batches(cursor)?,
         "CHECK" => Command::Check,
         "CLOSE" => Command::Close,
         "UNSELECT" => Command::Unselect,
@@ -113,6 +90,36 @@ fn command(cursor: &mut Cursor) -> Parsed<Command> {
             }
             on_messages(cursor, &name, By::Uid)?
         }
+        name => of_extensions(cursor, name)?,
+    })
+}
+
+/// The commands of extensions that are no form of another one.
+fn of_extensions(cursor: &mut Cursor, name: &str) -> Parsed<Command> {
+    Ok(match name {
+        "COMPRESS" => {
+            cursor.space()?;
+            if cursor.keyword()? != "DEFLATE" {
+                return expected("DEFLATE is the only compression there is");
+            }
+            Command::Compress
+        }
+        "UNAUTHENTICATE" => Command::Unauthenticate,
+        "GETQUOTA" => {
+            cursor.space()?;
+            Command::GetQuota { root: cursor.astring()?.into_owned() }
+        }
+        "ESEARCH" => Command::MultiSearch(search::multi_search(cursor)?),
+        "LANGUAGE" => Command::Language(strings(cursor)?),
+        "COMPARATOR" => Command::Comparator(strings(cursor)?),
+        "GETQUOTAROOT" => Command::GetQuotaRoot { mailbox: one_mailbox(cursor)? },
+        "CANCELUPDATE" => match strings(cursor)? {
+            tags if tags.is_empty() => return expected("expected the tag of a search"),
+            tags => Command::CancelUpdate(tags),
+        },
+        "GETMETADATA" => Command::GetMetadata(metadata::get(cursor)?),
+        "SETMETADATA" => Command::SetMetadata(metadata::set(cursor)?),
+        "UIDBATCHES" => uid_batches(cursor)?,
         name => on_messages(cursor, name, By::Sequence)?,
     })
 }

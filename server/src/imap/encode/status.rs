@@ -140,15 +140,7 @@ impl std::fmt::Display for Code {
             Code::AuthenticationFailed => f.write_str("AUTHENTICATIONFAILED"),
             // RFC 3501 §7.1: the charsets that are known.
             Code::BadCharset => f.write_str("BADCHARSET (US-ASCII UTF-8 ISO-8859-1 WINDOWS-1252 UTF-7)"),
-            Code::BadUrl(url) => {
-                f.write_str("BADURL ")?;
-                // RFC 4469 §5 url-resp-text; what can't stand there is escaped.
-                url.iter().try_for_each(|byte| match byte {
-                    b'\\' | b']' => write!(f, "%{byte:02X}"),
-                    0x21..=0x7e => write!(f, "{}", char::from(*byte)),
-                    byte => write!(f, "%{byte:02X}"),
-                })
-            }
+            Code::BadUrl(url) => bad_url(url, f),
             Code::BadComparator => f.write_str("BADCOMPARATOR"),
             Code::Cannot => f.write_str("CANNOT"),
             Code::Capability(list) => write!(f, "CAPABILITY {list}"),
@@ -159,17 +151,7 @@ impl std::fmt::Display for Code {
             Code::ExpungeIssued => f.write_str("EXPUNGEISSUED"),
             Code::HasChildren => f.write_str("HASCHILDREN"),
             Code::HighestModSeq(modseq) => write!(f, "HIGHESTMODSEQ {modseq}"),
-            Code::InProgress { tag, state } => {
-                // A `]` ends a response code, whatever stands around it.
-                match tag.as_str() {
-                    tag if tag.contains(']') => f.write_str("INPROGRESS (NIL")?,
-                    tag => write!(f, "INPROGRESS (\"{tag}\"")?,
-                }
-                match state {
-                    Some((done, goal)) => write!(f, " {done} {goal})"),
-                    None => f.write_str(" NIL NIL)"),
-                }
-            }
+            Code::InProgress { tag, state } => in_progress(tag, *state, f),
             Code::Limit => f.write_str("LIMIT"),
             Code::MailboxId(id) => write!(f, "MAILBOXID ({})", super::mailbox_id(*id)),
             Code::MetadataLongEntries(size) => write!(f, "METADATA LONGENTRIES {size}"),
@@ -204,5 +186,27 @@ impl std::fmt::Display for Code {
             Code::Unseen(number) => write!(f, "UNSEEN {number}"),
             Code::UseAttr => f.write_str("USEATTR"),
         }
+    }
+}
+
+/// RFC 4469 §5 url-resp-text; what can't stand there is escaped.
+fn bad_url(url: &[u8], f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    f.write_str("BADURL ")?;
+    url.iter().try_for_each(|byte| match byte {
+        b'\\' | b']' => write!(f, "%{byte:02X}"),
+        0x21..=0x7e => write!(f, "{}", char::from(*byte)),
+        byte => write!(f, "%{byte:02X}"),
+    })
+}
+
+fn in_progress(tag: &Tag, state: Option<(u32, u32)>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    // A `]` ends a response code, whatever stands around it.
+    match tag.as_str() {
+        tag if tag.contains(']') => f.write_str("INPROGRESS (NIL")?,
+        tag => write!(f, "INPROGRESS (\"{tag}\"")?,
+    }
+    match state {
+        Some((done, goal)) => write!(f, " {done} {goal})"),
+        None => f.write_str(" NIL NIL)"),
     }
 }

@@ -252,22 +252,9 @@ impl Untagged<'_> {
             }
             Untagged::Esearch(result) => esearch(result, names, out),
             Untagged::ContextUpdate { tag, by, removed, added } => {
-                let by = if *by == By::Uid { " UID" } else { "" };
-                text(out, format_args!("ESEARCH (TAG \"{}\"){by}", tag.as_str()));
-                for (name, places) in [("REMOVEFROM", removed), ("ADDTO", added)] {
-                    for (i, (position, messages)) in places.iter().enumerate() {
-                        let before = if i == 0 { format!(" {name} (") } else { " ".into() };
-                        text(out, format_args!("{before}{position} {messages}"));
-                    }
-                    out.extend_from_slice(if places.is_empty() { b"" } else { b")" });
-                }
+                context_update(tag, *by, [("REMOVEFROM", removed), ("ADDTO", added)], out);
             }
-            Untagged::UidBatches { tag, ranges } => {
-                text(out, format_args!("UIDBATCHES (TAG \"{}\")", tag.as_str()));
-                for (i, (newest, oldest)) in ranges.iter().enumerate() {
-                    text(out, format_args!("{}{newest}:{oldest}", if i == 0 { ' ' } else { ',' }));
-                }
-            }
+            Untagged::UidBatches { tag, ranges } => uid_batches(tag, ranges, out),
             Untagged::Status { name, mailbox: at, items, append_limit, deleted_bytes } => {
                 text(out, format_args!("STATUS "));
                 mailbox(name, names, out);
@@ -289,6 +276,25 @@ impl Untagged<'_> {
             }
         }
         out.extend_from_slice(b"\r\n");
+    }
+}
+
+fn context_update(tag: &Tag, by: By, changes: [(&str, &[(u32, UidSet)]); 2], out: &mut Vec<u8>) {
+    let by = if by == By::Uid { " UID" } else { "" };
+    text(out, format_args!("ESEARCH (TAG \"{}\"){by}", tag.as_str()));
+    for (name, places) in changes {
+        for (i, (position, messages)) in places.iter().enumerate() {
+            let before = if i == 0 { format!(" {name} (") } else { " ".into() };
+            text(out, format_args!("{before}{position} {messages}"));
+        }
+        out.extend_from_slice(if places.is_empty() { b"" } else { b")" });
+    }
+}
+
+fn uid_batches(tag: &Tag, ranges: &[(Uid, Uid)], out: &mut Vec<u8>) {
+    text(out, format_args!("UIDBATCHES (TAG \"{}\")", tag.as_str()));
+    for (i, (newest, oldest)) in ranges.iter().enumerate() {
+        text(out, format_args!("{}{newest}:{oldest}", if i == 0 { ' ' } else { ',' }));
     }
 }
 

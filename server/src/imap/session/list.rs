@@ -49,14 +49,7 @@ impl Session {
             if !is_selected && below.iter().all(|other| matches(other)) {
                 continue;
             }
-            let mut attributes = Vec::new();
-            match mailbox {
-                Some(mailbox) => {
-                    attributes.push(children(name, &mailboxes));
-                    attributes.extend(mailbox.special_use.map(special_use));
-                }
-                None => attributes.extend(["\\NonExistent", children(name, &mailboxes)]),
-            }
+            let mut attributes = attributes(name, *mailbox, &mailboxes);
             if subscriptions.binary_search(name).is_ok()
                 || tells_subscribed && mailbox.is_some_and(|mailbox| mailbox.subscribed)
             {
@@ -110,8 +103,7 @@ impl Session {
 
 /// RFC 9051 §6.3.2: SELECT tells its mailbox's name, and by which one the client called it. `all`: the account's mailboxes.
 pub(super) fn tell_selected(mailbox: &Mailbox, all: &[Mailbox], supplied: Option<&str>, wire: &mut Wire) {
-    let mut attributes = vec![children(&mailbox.name, all)];
-    attributes.extend(mailbox.special_use.map(special_use));
+    let mut attributes = attributes(&mailbox.name, Some(mailbox), all);
     attributes.extend(mailbox.subscribed.then_some("\\Subscribed"));
     let entry = ListEntry { old_name: supplied, ..entry(mailbox.name.as_str(), attributes) };
     wire.untagged(&Untagged::List(&entry));
@@ -169,6 +161,14 @@ fn entry<'a>(name: &'a str, attributes: Vec<&'static str>) -> ListEntry<'a> {
 fn matchers(reference: &[u8], patterns: &[ListPattern], names: Text) -> Vec<Matcher> {
     let reference = mutf7::from_wire(reference, names).unwrap_or_else(|_| "\0".into());
     patterns.iter().map(|pattern| Matcher::new(&reference, &pattern.0)).collect()
+}
+
+/// What a mailbox is, or that it is none.
+fn attributes(name: &MailboxName, mailbox: Option<&Mailbox>, all: &[Mailbox]) -> Vec<&'static str> {
+    let mut attributes: Vec<_> = mailbox.is_none().then_some("\\NonExistent").into_iter().collect();
+    attributes.push(children(name, all));
+    attributes.extend(mailbox.and_then(|mailbox| mailbox.special_use).map(special_use));
+    attributes
 }
 
 /// RFC 3348.

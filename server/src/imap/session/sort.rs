@@ -11,7 +11,7 @@ use crate::imap::thread::{Threadable, thread};
 use crate::imap::types::{By, SearchReturns, SortCommand, Tag, ThreadCommand};
 use crate::imap::view::View;
 use crate::imap::wire::Wire;
-use gadwall_storage::Uid;
+use gadwall_storage::{Uid, UidSet};
 
 /// What is sorted stands in memory, in so many bytes at most.
 const ROOM: usize = 64 << 20;
@@ -61,14 +61,7 @@ impl Session {
         drop(sorting);
         let numbers = called(&sorted, by, &selected.view);
         if wanted.save {
-            selected.view.save(match (wanted.is_whole(), sorted.first(), sorted.last()) {
-                (false, Some(first), Some(last)) => {
-                    let places = wanted.partial.map_or(0..0, |range| range.of(sorted.len()));
-                    let ends = [Some(*first).filter(|_| wanted.min), Some(*last).filter(|_| wanted.max)];
-                    sorted[places].iter().copied().chain(ends.into_iter().flatten()).collect()
-                }
-                _ => found.uids().clone(),
-            });
+            selected.view.save(saved(&sorted, wanted).unwrap_or_else(|| found.uids().clone()));
         }
         // RFC 7162 §3.1.9, §3.1.10.
         let modseq = key.names_modseq().then(|| found.modseq(SearchReturns::ALL));
@@ -124,6 +117,17 @@ impl Session {
         }
         Ok(Status::ok("Threaded"))
     }
+}
+
+/// What is saved of a sorted result (RFC 5182 §2.4); `None`: all of it.
+fn saved(sorted: &[Uid], wanted: SearchReturns) -> Option<UidSet> {
+    let (first, last) = (*sorted.first()?, *sorted.last()?);
+    if wanted.is_whole() {
+        return None;
+    }
+    let places = wanted.partial.map_or(0..0, |range| range.of(sorted.len()));
+    let ends = [Some(first).filter(|_| wanted.min), Some(last).filter(|_| wanted.max)];
+    Some(sorted[places].iter().copied().chain(ends.into_iter().flatten()).collect())
 }
 
 /// UIDs as the command wants them: UIDs, or message numbers.
