@@ -14,6 +14,8 @@ use crate::records::Appending;
 use crate::records::admit;
 use crate::*;
 use async_trait::async_trait;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,18 +25,8 @@ const INLINE: u64 = 64 << 10;
 #[async_trait]
 impl Messages for SledStore {
     async fn append(&self, op: OpId, at: MailboxRef, messages: Vec<NewMessage>) -> Result<Appended> {
-        self.writable()?;
-        let mut write = Write::New;
-        loop {
-            let kept: Vec<NewMessage> = messages.iter().map(again).collect();
-            let prepared = self.prepare(kept, write).await?;
-            let arguments: Vec<_> = prepared.iter().map(identity).collect();
-            let print = Fingerprint::of("append", &(at, arguments));
-            match self.once(Asks::GROWS, op, print, move |tx| append(tx, at, prepared, 0)).await {
-                Err(e) if has_raced(&e) && write == Write::New => write = Write::All,
-                outcome => return outcome,
-            }
-        }
+        let print = |prepared: &[Prepared]| Fingerprint::of("append", &(at, identities(prepared)));
+        self.with_content(op, &messages, print, move |tx, prepared| append(tx, at, prepared, 0)).await
     }
 
     async fn uids(&self, at: MailboxRef) -> Result<(Mailbox, UidSet)> {
@@ -121,18 +113,10 @@ impl Messages for SledStore {
         to: MailboxId,
         message: NewMessage,
     ) -> Result<Replaced> {
-        self.writable()?;
-        let mut write = Write::New;
-        loop {
-            let prepared = self.prepare(vec![again(&message)], write).await?;
-            let arguments: Vec<_> = prepared.iter().map(identity).collect();
-            let print = Fingerprint::of("replace", &(from, uid, to, arguments));
-            let replacing = move |tx: &mut Tx| replace(tx, from, uid, to, prepared);
-            match self.once(Asks::GROWS, op, print, replacing).await {
-                Err(e) if has_raced(&e) && write == Write::New => write = Write::All,
-                outcome => return outcome,
-            }
-        }
+        let print =
+            |prepared: &[Prepared]| Fingerprint::of("replace", &(from, uid, to, identities(prepared)));
+        let replacing = move |tx: &mut Tx, prepared| replace(tx, from, uid, to, prepared);
+        self.with_content(op, &[message], print, replacing).await
     }
 
     async fn expunge(&self, op: OpId, at: MailboxRef, uids: &UidSet, which: Which) -> Result<Expunged> {
@@ -149,6 +133,26 @@ impl Messages for SledStore {
 }
 
 impl SledStore {
+    /// Stores content and runs what refers to it; once more, with all of the content, if some of it was collected in between.
+    async fn with_content<T: Serialize + DeserializeOwned + Send + 'static>(
+        &self,
+        op: OpId,
+        messages: &[NewMessage],
+        print: impl Fn(&[Prepared]) -> Result<Fingerprint> + Send + Sync,
+        mutation: impl FnOnce(&mut Tx, Vec<Prepared>) -> Result<T> + Clone + Send + 'static,
+    ) -> Result<T> {
+        self.writable()?;
+        let mut write = Write::New;
+        loop {
+            let prepared = self.prepare(messages.iter().map(again).collect(), write).await?;
+            let (print, mutation) = (print(&prepared), mutation.clone());
+            match self.once(Asks::GROWS, op, print, move |tx| mutation(tx, prepared)).await {
+                Err(e) if has_raced(&e) && write == Write::New => write = Write::All,
+                outcome => return outcome,
+            }
+        }
+    }
+
     async fn prepare(&self, messages: Vec<NewMessage>, write: Write) -> Result<Vec<Prepared>> {
         let shared = self.shared.clone();
         let is_small = messages.iter().all(|m| m.body.size() <= INLINE && !m.body.is_spooled());
@@ -161,7 +165,11 @@ impl SledStore {
     }
 }
 
-/// What makes a message the same one when its append is repeated.
+/// What makes messages the same ones when their append is repeated.
+fn identities(prepared: &[Prepared]) -> Vec<Appending<'_, &Manifest>> {
+    prepared.iter().map(identity).collect()
+}
+
 fn identity(prepared: &Prepared) -> Appending<'_, &Manifest> {
     match &prepared.new.made_from {
         Some(digest) => Appending::Named(digest),
