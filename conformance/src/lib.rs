@@ -49,6 +49,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("quota", include_str!("../cases/quota.txt")),
     ("unauthenticate", include_str!("../cases/unauthenticate.txt")),
     ("language", include_str!("../cases/language.txt")),
+    ("notify", include_str!("../cases/notify.txt")),
     ("multisearch", include_str!("../cases/multisearch.txt")),
     ("uidonly", include_str!("../cases/uidonly.txt")),
     ("rev2", include_str!("../cases/rev2.txt")),

@@ -102,6 +102,7 @@ fn is_beyond_the_oracle(sent: &Sent) -> bool {
         | Command::Unauthenticate
         | Command::GetMetadata(_)
         | Command::CancelUpdate(_)
+        | Command::Notify(_)
         | Command::SetMetadata(_)
         | Command::UidBatches { .. }
         | Command::MultiSearch(_)

@@ -265,6 +265,19 @@ impl HintReceiver {
             }
         }
     }
+
+    /// The next hint about this account, if there is one already.
+    pub fn try_recv(&mut self) -> Option<Hint> {
+        use tokio::sync::broadcast::error::TryRecvError;
+        loop {
+            match self.inner.try_recv() {
+                Ok(Hint::Mailbox { account, .. } | Hint::Account { account }) if account != self.account => {}
+                Ok(hint) => return Some(hint),
+                Err(TryRecvError::Lagged(_)) => return Some(Hint::Resync),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return None,
+            }
+        }
+    }
 }
 
 /// Expiry, clean-up, health.

@@ -251,6 +251,39 @@ fn of_a_search(returns: Option<SearchReturns>, key: &SearchKey) -> Option<Search
     returns.map(|returns| SearchReturns { relevancy, ..returns })
 }
 
+/// What UPDATE may ask for (RFC 5465 §7).
+fn update_items() -> BoxedStrategy<Vec<FetchItem>> {
+    prop_oneof![3 => Just(Vec::new()), 1 => fetch::items()].boxed()
+}
+
+fn updates(returns: Option<SearchReturns>) -> bool {
+    returns.is_some_and(|returns| returns.update)
+}
+
+/// RFC 5465.
+fn notify() -> BoxedStrategy<Command> {
+    let events =
+        any::<[bool; 6]>().prop_map(|[messages, flags, names, subscriptions, metadata, server_metadata]| {
+            let flags = flags && messages;
+            Events { messages, flags, names, subscriptions, metadata, server_metadata, unknown: false }
+        });
+    let selected = (any::<[bool; 3]>(), update_items()).prop_map(|([delayed, messages, flags], new)| {
+        let events = Events { messages, flags: flags && messages, ..Events::default() };
+        SelectedEvents { delayed, events, new: if messages { new } else { Vec::new() } }
+    });
+    let is_other = |source: &Source| !matches!(source, Source::Selected | Source::SubtreeOne(_));
+    let source =
+        sources().prop_map(move |sources| sources.into_iter().find(is_other).unwrap_or(Source::Personal));
+    let groups = prop::collection::vec(
+        (source, events).prop_map(|(source, events)| EventGroup { source, events }),
+        0..3,
+    );
+    let watched = (any::<bool>(), prop::option::of(selected), groups)
+        .prop_filter("of something", |(_, selected, groups)| selected.is_some() || !groups.is_empty())
+        .prop_map(|(status, selected, groups)| NotifyCommand::Set(Watched { status, selected, groups }));
+    prop_oneof![1 => Just(NotifyCommand::Nothing), 5 => watched].prop_map(Command::Notify).boxed()
+}
+
 fn sources() -> impl Strategy<Value = Vec<Source>> {
     let named = (0u8..3, prop::collection::vec(mailbox(), 1..3)).prop_map(|(kind, mailboxes)| {
         [Source::Subtree, Source::SubtreeOne, Source::Mailboxes][usize::from(kind)](mailboxes)
@@ -282,28 +315,31 @@ fn extensions() -> BoxedStrategy<Command> {
             let batches = batches.map(|(first, more)| (batch(first), batch(first + more)));
             Command::UidBatches { size, batches }
         }),
+        1 => notify(),
         1 => bytes().prop_map(|root| Command::GetQuota { root }),
         1 => (any::<bool>(), prop::collection::vec(bytes(), 0..3)).prop_map(|(language, wishes)| match language {
             true => Command::Language(wishes),
             false => Command::Comparator(wishes),
         }),
         1 => mailbox().prop_map(|mailbox| Command::GetQuotaRoot { mailbox }),
-        1 => (sources(), search_returns(), charset, search::key()).prop_map(
-            |(sources, returns, charset, key)| {
+        1 => (sources(), search_returns(), charset, search::key(), update_items()).prop_map(
+            |(sources, returns, charset, key, items)| {
                 let returns = of_a_search(returns, &key);
-                Command::MultiSearch(MultiSearchCommand { sources, returns, charset, key })
+                let update_items = if updates(returns) { items } else { Vec::new() };
+                Command::MultiSearch(MultiSearchCommand { sources, returns, charset, key, update_items })
             }
         ),
-        1 => (by(), search_returns(), criteria(), "[A-Z][A-Z0-9-]{1,9}", search::key()).prop_map(
-            |(by, returns, mut criteria, charset, key)| {
+        1 => (by(), search_returns(), criteria(), "[A-Z][A-Z0-9-]{1,9}", search::key(), update_items()).prop_map(
+            |(by, returns, mut criteria, charset, key, items)| {
                 let returns = of_a_search(returns, &key);
+                let update_items = if updates(returns) { items } else { Vec::new() };
                 if !(key.is_fuzzy() || key.has_filters()) {
                     criteria.retain(|criterion| criterion.key != SortKey::Relevancy);
                 }
                 if criteria.is_empty() {
                     criteria.push(SortCriterion { key: SortKey::Date, reverse: true });
                 }
-                Command::Sort(SortCommand { by, returns, criteria, charset, key })
+                Command::Sort(SortCommand { by, returns, criteria, charset, key, update_items })
             }
         ),
         1 => (by(), any::<bool>(), "[A-Z][A-Z0-9-]{1,9}", search::key()).prop_map(
@@ -355,9 +391,13 @@ fn on_messages() -> BoxedStrategy<Command> {
     let charset = prop::option::of("[A-Z][A-Z0-9-]{1,9}");
     prop_oneof![
         2 => message_set().prop_map(|set| Command::Expunge { uids: Some(set) }),
-        8 => (by(), search_returns(), charset, search::key()).prop_map(|(by, returns, charset, key)| {
-            Command::Search(SearchCommand { by, returns: of_a_search(returns, &key), charset, key })
-        }),
+        8 => (by(), search_returns(), charset, search::key(), update_items()).prop_map(
+            |(by, returns, charset, key, items)| {
+                let returns = of_a_search(returns, &key);
+                let update_items = if updates(returns) { items } else { Vec::new() };
+                Command::Search(SearchCommand { by, returns, charset, key, update_items })
+            }
+        ),
         8 => (by(), message_set(), fetch::items(), modifiers()).prop_map(|(by, set, items, modifiers)| {
             let modifiers = match by {
                 By::Uid => modifiers,

@@ -350,6 +350,7 @@ impl<'a> Writer<'a> {
                 self.text(" ");
                 self.mailbox(to);
             }
+            Command::Notify(command) => self.notify(command),
             Command::Search(_)
             | Command::UidBatches { .. }
             | Command::CancelUpdate(_)

@@ -146,7 +146,7 @@ impl Writer<'_> {
         }
     }
 
-    fn fetch_item(&mut self, item: &FetchItem) {
+    pub(super) fn fetch_item(&mut self, item: &FetchItem) {
         match item {
             FetchItem::Section { section, peek, partial } => {
                 self.word(if *peek { "BODY.PEEK" } else { "BODY" });

@@ -6,9 +6,9 @@ use gadwall::imap::types::*;
 impl Writer<'_> {
     pub(super) fn searching_command(&mut self, command: &Command) {
         match command {
-            Command::Search(SearchCommand { by, returns, charset, key }) => {
+            Command::Search(SearchCommand { by, returns, charset, key, update_items }) => {
                 self.on(*by, "SEARCH");
-                self.returns(*returns);
+                self.returns(*returns, update_items);
                 if let Some(charset) = charset {
                     self.words(&["CHARSET", ""]);
                     // RFC 3501 §9 search has an astring; RFC 9051 §9 and others no literal.
@@ -31,10 +31,10 @@ impl Writer<'_> {
                     self.text(&format!(" {first}:{last}"));
                 }
             }
-            Command::MultiSearch(MultiSearchCommand { sources, returns, charset, key }) => {
+            Command::MultiSearch(MultiSearchCommand { sources, returns, charset, key, update_items }) => {
                 self.words(&["ESEARCH", ""]);
                 self.sources(sources);
-                self.returns(*returns);
+                self.returns(*returns, update_items);
                 if let Some(charset) = charset {
                     self.words(&["CHARSET", ""]);
                     self.astring(charset.as_bytes());
@@ -42,9 +42,9 @@ impl Writer<'_> {
                 }
                 self.keys(key);
             }
-            Command::Sort(SortCommand { by, returns, criteria, charset, key }) => {
+            Command::Sort(SortCommand { by, returns, criteria, charset, key, update_items }) => {
                 self.on(*by, "SORT");
-                self.returns(*returns);
+                self.returns(*returns, update_items);
                 self.list(criteria, |w, SortCriterion { key, reverse }| {
                     if *reverse {
                         w.words(&["REVERSE", ""]);
@@ -65,7 +65,7 @@ impl Writer<'_> {
         }
     }
 
-    fn returns(&mut self, returns: Option<SearchReturns>) {
+    fn returns(&mut self, returns: Option<SearchReturns>, update_items: &[FetchItem]) {
         let Some(SearchReturns { min, max, all, count, save, partial, relevancy, update }) = returns else {
             return;
         };
@@ -84,8 +84,62 @@ impl Writer<'_> {
         options.extend(partial.as_ref().map(|_| "PARTIAL"));
         options.extend(partial.as_deref());
         self.text("(");
-        self.words(&options);
+        self.separated(&options, |w, option| {
+            w.word(option);
+            if *option == "UPDATE" && !update_items.is_empty() {
+                w.text(" ");
+                w.list(update_items, Self::fetch_item);
+            }
+        });
         self.text(") ");
+    }
+
+    /// RFC 5465 §8.
+    pub(super) fn notify(&mut self, command: &NotifyCommand) {
+        let NotifyCommand::Set(Watched { status, selected, groups }) = command else {
+            return self.words(&["NOTIFY", "NONE"]);
+        };
+        self.words(&["NOTIFY", "SET"]);
+        if *status {
+            self.words(&["", "STATUS"]);
+        }
+        if let Some(SelectedEvents { delayed, events, new }) = selected {
+            self.text(" (");
+            self.words(&[if *delayed { "SELECTED-DELAYED" } else { "SELECTED" }, ""]);
+            self.events(events, new);
+            self.text(")");
+        }
+        for EventGroup { source, events } in groups {
+            self.text(" (");
+            self.one_source(source);
+            self.text(" ");
+            self.events(events, &[]);
+            self.text(")");
+        }
+    }
+
+    fn events(&mut self, events: &Events, new: &[FetchItem]) {
+        let Events { messages, flags, names, subscriptions, metadata, server_metadata, .. } = *events;
+        let all = [
+            (messages, "MessageNew"),
+            (messages, "MessageExpunge"),
+            (flags, "FlagChange"),
+            (names, "MailboxName"),
+            (subscriptions, "SubscriptionChange"),
+            (metadata, "MailboxMetadataChange"),
+            (server_metadata, "ServerMetadataChange"),
+        ];
+        let wanted: Vec<&str> = all.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
+        if wanted.is_empty() {
+            return self.word("NONE");
+        }
+        self.list(&wanted, |w, name| {
+            w.word(name);
+            if *name == "MessageNew" && !new.is_empty() {
+                w.text(" ");
+                w.list(new, Self::fetch_item);
+            }
+        });
     }
 
     fn sources(&mut self, sources: &[Source]) {
@@ -94,16 +148,20 @@ impl Writer<'_> {
             return;
         }
         self.words(&["IN", ""]);
-        self.list(sources, |w, source| match source {
-            Source::Selected => w.word("SELECTED"),
-            Source::Inboxes => w.word("INBOXES"),
-            Source::Personal => w.word("PERSONAL"),
-            Source::Subscribed => w.word("SUBSCRIBED"),
-            Source::Subtree(mailboxes) => w.source("SUBTREE", mailboxes),
-            Source::SubtreeOne(mailboxes) => w.source("SUBTREE-ONE", mailboxes),
-            Source::Mailboxes(mailboxes) => w.source("MAILBOXES", mailboxes),
-        });
+        self.list(sources, Self::one_source);
         self.text(" ");
+    }
+
+    fn one_source(&mut self, source: &Source) {
+        match source {
+            Source::Selected => self.word("SELECTED"),
+            Source::Inboxes => self.word("INBOXES"),
+            Source::Personal => self.word("PERSONAL"),
+            Source::Subscribed => self.word("SUBSCRIBED"),
+            Source::Subtree(mailboxes) => self.source("SUBTREE", mailboxes),
+            Source::SubtreeOne(mailboxes) => self.source("SUBTREE-ONE", mailboxes),
+            Source::Mailboxes(mailboxes) => self.source("MAILBOXES", mailboxes),
+        }
     }
 
     fn source(&mut self, name: &str, mailboxes: &[MailboxArg]) {

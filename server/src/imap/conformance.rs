@@ -88,6 +88,7 @@ files! {
     mime "mime"
     moving "moving"
     multisearch "multisearch"
+    notify "notify"
     partial "partial"
     qresync "qresync"
     quota "quota"

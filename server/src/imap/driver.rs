@@ -96,13 +96,27 @@ impl Driver {
                 false => std::future::pending().await,
             }
         };
-        tokio::select! {
-            biased;
-            filled = self.wire.fill() => Ok(filled?),
-            () = drained => Err(draining()),
-            () = tokio::time::sleep(patience) => {
-                Err(Fail::Bye(Status::bye("Nothing was said for too long")))
+        let until = Instant::now() + patience;
+        tokio::pin!(drained);
+        loop {
+            let noticed = async {
+                match between {
+                    // RFC 5465 §3.1.
+                    true => self.session.noticed().await,
+                    false => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                filled = self.wire.fill() => return Ok(filled?),
+                () = &mut drained => return Err(draining()),
+                () = tokio::time::sleep_until(until) => {
+                    return Err(Fail::Bye(Status::bye("Nothing was said for too long")));
+                }
+                () = noticed => {}
             }
+            self.session.tell_noticed(&mut self.wire).await?;
+            self.wire.flush().await?;
         }
     }
 
@@ -289,7 +303,7 @@ impl Driver {
             }
             Err(Fail::Status(status)) => {
                 self.wire.decoder.refuse_message();
-                self.session.sync(&mut self.wire, Expunges::Allowed).await?;
+                self.session.tell(&mut self.wire, Expunges::Allowed).await?;
                 self.wire.status(Some(&tag), &status);
                 self.count(Judgement::of(&status))
             }
@@ -308,7 +322,7 @@ impl Driver {
         self.wire.continuation("Idling");
         self.wire.decoder.expect_line();
         let line = self.until_line(&mut hints).await?;
-        self.session.sync(&mut self.wire, Expunges::Allowed).await?;
+        self.session.tell(&mut self.wire, Expunges::Allowed).await?;
         if line.eq_ignore_ascii_case(b"DONE") {
             self.wire.status(Some(tag), &Status::ok("Idle no more"));
             return self.count(Judgement::Fine);
@@ -327,7 +341,7 @@ impl Driver {
                 Some(Event::Fatal { reason }) => return Err(Fail::Bye(Status::bye(sentence(&reason)))),
                 _ => {}
             }
-            self.session.sync(&mut self.wire, Expunges::Allowed).await?;
+            self.session.tell(&mut self.wire, Expunges::Allowed).await?;
             self.wire.flush().await?;
             tokio::select! {
                 biased;

@@ -333,6 +333,18 @@ responses! {
         }
         vec![r.into()]
     } => "rfc5267-4.3.4-removed-before-it-is-expunged";
+    a_watched_mailbox_is_forgotten: |r, _| if r.starts_with("* STATUS") { vec![] } else { vec![r.into()] }
+        => "rfc5465-3.1-status-tells-how-mailboxes-stand", "rfc5465-5.2-a-message-in-another-mailbox",
+           "rfc5465-4-idle-hears-the-same", "rfc5465-6.5-subtree-is-a-mailbox-and-what-is-below";
+    a_new_message_comes_without_more: |r, _| if r.contains("RFC822.SIZE") { vec![] } else { vec![r.into()] }
+        => "rfc5465-5.2-a-message-in-the-selected-mailbox", "rfc5465-7-an-updated-search-tells-more-of-what-it-finds";
+    a_renamed_mailbox_has_no_old_name: |r, _| vec![r.replace("OLDNAME", "OTHER")]
+        => "rfc5465-5.4-a-mailbox-is-renamed";
+    an_expunge_is_told_at_once: |r, _| {
+        vec![if r.starts_with("* 2 FETCH") { format!("* 1 EXPUNGE\r\n{r}") } else { r.into() }]
+    } => "rfc5465-6.1.2-delayed-expunges-wait-for-a-command";
+    the_events_are_not_named: |r, _| vec![without_code(r, "[BADEVENT")]
+        => "rfc5465-3.1-an-unknown-event-is-badevent";
     the_delimiter_is_nil: |r, _| {
         vec![if r.starts_with("* LIST") { r.replace(" \"/\" ", " NIL ") } else { r.into() }]
     } => "rfc3501-6.3.8-an-empty-pattern-asks-for-the-delimiter";

@@ -24,6 +24,8 @@ pub struct View {
     saved: UidSet,
     /// What the client knows of its own changes already: not repeated.
     told: BTreeMap<Uid, ModSeq>,
+    /// Messages whose flags have changed, of which the client did not want to be told, and since when (RFC 5465).
+    withheld: BTreeMap<Uid, ModSeq>,
 }
 
 /// Whether EXPUNGE may be sent: not while FETCH, STORE or SEARCH by number is answered (RFC 3501 §7.4.1).
@@ -66,6 +68,7 @@ impl View {
             gone: UidSet::new(),
             saved: UidSet::new(),
             told: BTreeMap::new(),
+            withheld: BTreeMap::new(),
         }
     }
 
@@ -80,7 +83,34 @@ impl View {
     /// Up to where a client that is told of everything as it is allowed has been told of it: an expunge that is held back
     /// lies behind (RFC 7162 §3.2).
     pub fn told_through(&self) -> Option<ModSeq> {
-        ModSeq::new(self.told_through)
+        let before_withheld = self.withheld.values().min().map(|modseq| modseq.get() - 1);
+        ModSeq::new(before_withheld.map_or(self.told_through, |modseq| modseq.min(self.told_through)))
+    }
+
+    /// Of these updates the client does not want those of flags, which are kept for when it does.
+    pub fn withhold_flags(&mut self, updates: &mut Vec<Update>) {
+        updates.retain(|update| match update {
+            Update::Flags { uid, modseq, .. } => {
+                self.withheld.entry(*uid).or_insert(*modseq);
+                false
+            }
+            _ => true,
+        });
+    }
+
+    /// Messages whose flags were withheld.
+    pub fn withheld(&self) -> UidSet {
+        self.withheld.keys().copied().collect()
+    }
+
+    /// The client is about to be told of them.
+    pub fn forget_withheld(&mut self) {
+        self.withheld.clear();
+    }
+
+    /// Whether the client has not been told of some flags.
+    pub fn withholds(&self) -> bool {
+        !self.withheld.is_empty()
     }
 
     pub fn last_uid(&self) -> Option<Uid> {
@@ -243,6 +273,7 @@ impl View {
         updates.extend(gone.into_iter().rev().map(|(number, uid)| Update::Expunge { number, uid }));
         self.uids.retain(|uid| !self.gone.contains(*uid));
         self.recent = self.recent.as_ref().map(|recent| recent.difference(&self.gone));
+        self.withheld.retain(|uid, _| !self.gone.contains(*uid));
         self.gone = UidSet::new();
     }
 

@@ -115,6 +115,7 @@ impl Mailboxes for MemoryStore {
                 Annotated::Mailbox(at) => &mut state.mailbox_mut(at, now)?.annotations,
             };
             *annotations = annotated(annotations.clone(), changes)?;
+            state.hints.push(Hint::Account { account: of.account() });
             Ok(())
         })
     }

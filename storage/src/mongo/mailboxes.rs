@@ -345,9 +345,9 @@ impl Mutation for Annotate {
     }
 
     async fn run(&self, tx: &mut Tx<'_>) -> Step<()> {
-        match self.of {
-            Annotated::Account(id) => _ = tx.account(id).await?,
-            Annotated::Mailbox(at) => _ = tx.mailbox(at).await?,
+        let owner = tx.account(self.of.account()).await?;
+        if let Annotated::Mailbox(at) = self.of {
+            tx.mailbox(at).await?;
         }
         let annotations = annotated(annotations(tx, self.of).await?, &self.changes)?;
         let key = keys::annotations(self.of);
@@ -357,7 +357,7 @@ impl Mutation for Annotate {
             let change = doc! { "$set": { "entries": bin(encode(&annotations)?) } };
             tx.update(ANNOTATIONS, Update::one(key, change).upsert());
         }
-        Ok(())
+        changed(tx, owner)
     }
 }
 

@@ -140,6 +140,7 @@ impl Mailboxes for SledStore {
             let key = keys::annotations(of);
             let kept: Annotations = tx.get_long(&key)?.unwrap_or_default();
             let annotations = annotated(kept, &changes)?;
+            tx.hints.push(Hint::Account { account: of.account() });
             if annotations.is_empty() { tx.delete_long(key) } else { tx.put_long(key, &annotations) }
         })
         .await

@@ -2,7 +2,7 @@
 
 use super::cursor::{Cursor, Parsed, Syntax, expected};
 use super::mailbox::{flags, mailbox, pattern, sequence_set, status_items};
-use super::{append, fetch, metadata, search, sort};
+use super::{append, fetch, metadata, notify, search, sort};
 use crate::imap::types::*;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -119,6 +119,7 @@ fn of_extensions(cursor: &mut Cursor, name: &str) -> Parsed<Command> {
         },
         "GETMETADATA" => Command::GetMetadata(metadata::get(cursor)?),
         "SETMETADATA" => Command::SetMetadata(metadata::set(cursor)?),
+        "NOTIFY" => Command::Notify(notify::notify(cursor)?),
         "UIDBATCHES" => uid_batches(cursor)?,
         name => on_messages(cursor, name, By::Sequence)?,
     })

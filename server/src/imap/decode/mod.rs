@@ -11,6 +11,7 @@ mod fetch;
 mod framing;
 mod mailbox;
 mod metadata;
+mod notify;
 mod search;
 mod sort;
 mod url;

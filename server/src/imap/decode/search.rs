@@ -2,9 +2,10 @@
 
 use super::cursor::{Cursor, Parsed, Syntax, expected};
 use super::date::date;
+use super::fetch;
 use super::mailbox::{mailbox, partial_range, sequence_set};
 use crate::imap::types::{
-    By, MailboxArg, MultiSearchCommand, SearchCommand, SearchKey, SearchReturns, Source, Text,
+    By, FetchItem, MailboxArg, MultiSearchCommand, SearchCommand, SearchKey, SearchReturns, Source, Text,
 };
 use gadwall_storage::{Keyword, SystemFlag};
 
@@ -14,7 +15,7 @@ const DEPTH: usize = 50;
 /// ` [RETURN (…) ][CHARSET name ]key key …`
 pub fn search(cursor: &mut Cursor, by: By) -> Parsed<SearchCommand> {
     cursor.space()?;
-    let returns = returns(cursor)?;
+    let (returns, update_items) = returns(cursor)?;
     let mut charset = None;
     if cursor.word("CHARSET") {
         cursor.space()?;
@@ -23,7 +24,7 @@ pub fn search(cursor: &mut Cursor, by: By) -> Parsed<SearchCommand> {
     }
     let key = keys(cursor)?;
     relevancy_of_something(returns.is_some_and(|returns| returns.relevancy), &key)?;
-    Ok(SearchCommand { by, returns, charset, key })
+    Ok(SearchCommand { by, returns, charset, key, update_items })
 }
 
 /// ` [IN (source …) ][RETURN (…) ][CHARSET name ]key key …` (RFC 7377 §4)
@@ -35,8 +36,8 @@ pub fn multi_search(cursor: &mut Cursor) -> Parsed<MultiSearchCommand> {
         cursor.space()?;
         sources = cursor.list(1, source)?;
     }
-    let SearchCommand { returns, charset, key, .. } = search(cursor, By::Uid)?;
-    Ok(MultiSearchCommand { sources, returns, charset, key })
+    let SearchCommand { returns, charset, key, update_items, .. } = search(cursor, By::Uid)?;
+    Ok(MultiSearchCommand { sources, returns, charset, key, update_items })
 }
 
 /// RFC 6203 §4: nothing is more or less relevant without FUZZY.
@@ -48,7 +49,8 @@ pub fn relevancy_of_something(is_wanted: bool, key: &SearchKey) -> Parsed<()> {
     }
 }
 
-fn source(cursor: &mut Cursor) -> Parsed<Source> {
+/// RFC 7377 §4, of which RFC 5465 §8 filter-mailboxes-other is a part.
+pub fn source(cursor: &mut Cursor) -> Parsed<Source> {
     let name = cursor.keyword()?;
     let kind: fn(Vec<MailboxArg>) -> Source = match name.as_str() {
         "SELECTED" => return Ok(Source::Selected),
@@ -84,10 +86,11 @@ pub fn search_criteria(text: &[u8]) -> Option<SearchKey> {
     cursor.is_empty().then_some(key)
 }
 
-/// `RETURN (…) `, or nothing.
-pub fn returns(cursor: &mut Cursor) -> Parsed<Option<SearchReturns>> {
+/// `RETURN (…) `, or nothing; with what UPDATE tells of messages that come (RFC 5465 §8 modifier-update).
+pub fn returns(cursor: &mut Cursor) -> Parsed<(Option<SearchReturns>, Vec<FetchItem>)> {
+    let mut items = Vec::new();
     if !cursor.word("RETURN") {
-        return Ok(None);
+        return Ok((None, items));
     }
     cursor.space()?;
     let mut wanted = SearchReturns::default();
@@ -98,7 +101,13 @@ pub fn returns(cursor: &mut Cursor) -> Parsed<Option<SearchReturns>> {
             "ALL" => wanted.all = true,
             "COUNT" => wanted.count = true,
             "SAVE" => wanted.save = true,
-            "UPDATE" => wanted.update = true,
+            "UPDATE" => {
+                wanted.update = true;
+                if cursor.rest().starts_with(b" (") {
+                    cursor.space()?;
+                    items = fetch::items(cursor)?;
+                }
+            }
             // RFC 5267 §4.2: a hint.
             "CONTEXT" => {}
             "RELEVANCY" => wanted.relevancy = true,
@@ -117,7 +126,7 @@ pub fn returns(cursor: &mut Cursor) -> Parsed<Option<SearchReturns>> {
     }
     wanted.all |= options.is_empty();
     cursor.space()?;
-    Ok(Some(wanted))
+    Ok((Some(wanted), items))
 }
 
 fn all_of(mut keys: Vec<SearchKey>) -> SearchKey {

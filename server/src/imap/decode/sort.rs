@@ -7,7 +7,7 @@ use crate::imap::types::{By, SortCommand, SortCriterion, SortKey, ThreadAlgorith
 /// ` [RETURN (…) ](criteria) charset key …`
 pub fn sort(cursor: &mut Cursor, by: By) -> Parsed<SortCommand> {
     cursor.space()?;
-    let returns = returns(cursor)?;
+    let (returns, update_items) = returns(cursor)?;
     let mut criteria: Vec<SortCriterion> = Vec::new();
     cursor.list(1, |cursor| {
         let criterion = criterion(cursor)?;
@@ -21,7 +21,7 @@ pub fn sort(cursor: &mut Cursor, by: By) -> Parsed<SortCommand> {
     let key = keys(cursor)?;
     let by_relevancy = criteria.iter().any(|criterion| criterion.key == SortKey::Relevancy);
     relevancy_of_something(by_relevancy || returns.is_some_and(|returns| returns.relevancy), &key)?;
-    Ok(SortCommand { by, returns, criteria, charset, key })
+    Ok(SortCommand { by, returns, criteria, charset, key, update_items })
 }
 
 fn criterion(cursor: &mut Cursor) -> Parsed<SortCriterion> {

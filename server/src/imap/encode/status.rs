@@ -27,6 +27,8 @@ pub enum Code {
     AppendUid(UidValidity, UidSet),
     AuthenticationFailed,
     BadCharset,
+    /// RFC 5465 §3.1: the events that there are.
+    BadEvent,
     /// RFC 4469 §4.1: as sent.
     BadUrl(Vec<u8>),
     /// RFC 5255 §4.9.
@@ -58,6 +60,8 @@ pub enum Code {
     /// RFC 7162 §3.1.3: numbers or UIDs, as the command had them.
     Modified(UidSet),
     NonExistent,
+    /// RFC 5465 §5.8.
+    NotificationOverflow,
     /// RFC 5267 §4.3.1.
     NoUpdate(Tag),
     OverQuota,
@@ -140,6 +144,10 @@ impl std::fmt::Display for Code {
             Code::AuthenticationFailed => f.write_str("AUTHENTICATIONFAILED"),
             // RFC 3501 §7.1: the charsets that are known.
             Code::BadCharset => f.write_str("BADCHARSET (US-ASCII UTF-8 ISO-8859-1 WINDOWS-1252 UTF-7)"),
+            Code::BadEvent => f.write_str(concat!(
+                "BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange ",
+                "MailboxMetadataChange ServerMetadataChange)"
+            )),
             Code::BadUrl(url) => bad_url(url, f),
             Code::BadComparator => f.write_str("BADCOMPARATOR"),
             Code::Cannot => f.write_str("CANNOT"),
@@ -159,6 +167,7 @@ impl std::fmt::Display for Code {
             Code::MetadataTooMany => f.write_str("METADATA TOOMANY"),
             Code::Modified(numbers) => write!(f, "MODIFIED {numbers}"),
             Code::NonExistent => f.write_str("NONEXISTENT"),
+            Code::NotificationOverflow => f.write_str("NOTIFICATIONOVERFLOW"),
             Code::NoUpdate(tag) => write!(f, "NOUPDATE \"{}\"", tag.as_str()),
             Code::OverQuota => f.write_str("OVERQUOTA"),
             Code::PermanentFlags(_, Keep::No) => f.write_str("PERMANENTFLAGS ()"),

@@ -78,6 +78,11 @@ pub enum Untagged<'a> {
         name: Option<&'a MailboxName>,
         values: &'a BTreeMap<&'a str, Option<&'a [u8]>>,
     },
+    /// RFC 5464 §4.4.2: which annotations have changed; without a name, of the server.
+    MetadataChanged {
+        name: Option<&'a MailboxName>,
+        entries: &'a [&'a str],
+    },
     /// RFC 9208 §4.2.1, of the one root.
     Quota {
         used_bytes: u64,
@@ -261,6 +266,7 @@ impl Untagged<'_> {
                 status_items(at, items, *append_limit, *deleted_bytes, out);
             }
             Untagged::Metadata { name, values } => metadata(*name, values, names, out),
+            Untagged::MetadataChanged { name, entries } => metadata_changed(*name, entries, names, out),
             Untagged::Quota { used_bytes, limit_bytes } => quota(*used_bytes, *limit_bytes, out),
             Untagged::QuotaRoot { name } => {
                 text(out, format_args!("QUOTAROOT "));
@@ -304,11 +310,7 @@ fn metadata(
     names: Text,
     out: &mut Vec<u8>,
 ) {
-    text(out, format_args!("METADATA "));
-    match name {
-        Some(name) => mailbox(name, names, out),
-        None => text(out, format_args!("\"\"")),
-    }
+    of_metadata(name, names, out);
     for (i, (entry, value)) in values.iter().enumerate() {
         text(out, format_args!("{}", if i == 0 { " (" } else { " " }));
         astring(entry.as_bytes(), out);
@@ -316,6 +318,22 @@ fn metadata(
         nstring8(*value, out);
     }
     out.push(b')');
+}
+
+fn metadata_changed(name: Option<&MailboxName>, entries: &[&str], names: Text, out: &mut Vec<u8>) {
+    of_metadata(name, names, out);
+    for entry in entries {
+        out.push(b' ');
+        astring(entry.as_bytes(), out);
+    }
+}
+
+fn of_metadata(name: Option<&MailboxName>, names: Text, out: &mut Vec<u8>) {
+    text(out, format_args!("METADATA "));
+    match name {
+        Some(name) => mailbox(name, names, out),
+        None => text(out, format_args!("\"\"")),
+    }
 }
 
 fn text(out: &mut Vec<u8>, arguments: std::fmt::Arguments) {

@@ -164,6 +164,7 @@ impl Session {
         };
         // Deleted while the message came in.
         let appended = appended.map_err(try_create)?;
+        self.own_messages(appending.at.mailbox, &appended.uids, appended.modseq);
         if let Some(name) = appending.mailbox.name() {
             self.tell_name(name, appending.mailbox.supplied(), None, wire);
         }
@@ -174,6 +175,8 @@ impl Session {
         }
         // RFC 8508 §4.3: before the EXPUNGE.
         wire.status(None, &Status::ok("The replacement is there").code(code));
+        // Whatever the client wants to be told: it has asked for this.
+        self.sync(wire, Expunges::Allowed).await?;
         Ok(status)
     }
 }

@@ -5,7 +5,7 @@ use crate::imap::collate::Comparator;
 use crate::imap::encode::{Code, Status, Untagged};
 use crate::imap::search::{Context, Needs, Prepared};
 use crate::imap::sort::{Sortable, needs_details};
-use crate::imap::types::{By, SearchKey, SortCriterion, Tag};
+use crate::imap::types::{By, FetchItem, FetchModifiers, SearchKey, SequenceSet, SortCriterion, Tag};
 use crate::imap::view::Update;
 use crate::imap::wire::Wire;
 use gadwall_storage::{Delta, Message, MessageQuery, StoreError, Timestamp, Uid, UidSet};
@@ -25,8 +25,20 @@ pub(super) struct Followed {
     /// When it was asked for: ages are as of then.
     now: Timestamp,
     comparator: Comparator,
+    /// What is told of messages that come into it (RFC 5465 §7).
+    items: Vec<FetchItem>,
     result: Known,
 }
+
+/// How a client asked for a search to be followed.
+pub(super) struct Asked<'a> {
+    pub tag: &'a Tag,
+    pub by: By,
+    pub items: &'a [FetchItem],
+}
+
+/// How well each of some messages matches each of the searches.
+type Scores = Vec<Vec<Option<u8>>>;
 
 /// What the client knows to be found.
 pub(super) enum Known {
@@ -51,7 +63,7 @@ impl Session {
     /// Follows a search from here on, or says that it does not (§4.3.1).
     pub(super) fn follow(
         &mut self,
-        (tag, by): (&Tag, By),
+        asked: Asked<'_>,
         key: &SearchKey,
         charset: Option<&str>,
         result: Known,
@@ -67,11 +79,12 @@ impl Session {
         };
         match Prepared::new(key, charset, &context) {
             Ok(key) if selected.followed.len() < MOST && bytes <= SORTED_BYTES => {
-                selected.followed.push(Followed { tag: tag.clone(), by, key, now, comparator, result });
+                let (tag, items) = (asked.tag.clone(), asked.items.to_vec());
+                selected.followed.push(Followed { tag, by: asked.by, key, now, comparator, items, result });
             }
             _ => {
                 let status = Status::no("That is more than can be kept up to date");
-                wire.status(None, &status.code(Code::NoUpdate(tag.clone())));
+                wire.status(None, &status.code(Code::NoUpdate(asked.tag.clone())));
             }
         }
     }
@@ -110,39 +123,98 @@ impl Session {
         }
     }
 
-    /// What changed messages have made of the results, once the client has heard of the change. A store that can't be asked
-    /// costs delay, nothing else.
-    pub(super) async fn tell_followed(&mut self, delta: &Delta, wire: &mut Wire) -> Result<(), Fail> {
+    /// What changed messages have made of the results, once the client has heard of the change. Those of `came`, which are
+    /// new, of which a search or `items` want more to be told: which have been told of, is answered. A store that can't be
+    /// asked costs delay, nothing else.
+    pub(super) async fn tell_followed(
+        &mut self,
+        delta: &Delta,
+        came: &UidSet,
+        items: &[FetchItem],
+        wire: &mut Wire,
+    ) -> Result<UidSet, Fail> {
+        let mut fetched = UidSet::new();
         let Some(selected) = self.selected.as_mut().filter(|selected| !selected.followed.is_empty()) else {
-            return Ok(());
+            return Ok(fetched);
         };
         let changed: UidSet = delta.changed.iter().map(|message| message.uid).collect();
         let changed = std::mem::take(&mut selected.unsettled).union(&changed);
         let mut left: UidSet = changed.iter().filter(|uid| selected.view.number(*uid).is_some()).collect();
         while !left.is_empty() {
             let page: UidSet = left.iter().take(PAGE).collect();
-            if let Err(error) = self.settle(&page, wire).await {
-                tracing::warn!(%error, "changes of a search are told later");
-                if let Some(selected) = &mut self.selected {
-                    selected.unsettled = left;
+            let (messages, scores) = match self.scores(&page).await {
+                Ok(scored) => scored,
+                Err(error) => {
+                    tracing::warn!(%error, "changes of a search are told later");
+                    if let Some(selected) = &mut self.selected {
+                        selected.unsettled = left;
+                    }
+                    return Ok(fetched);
                 }
-                return Ok(());
+            };
+            for (items, uids) in self.wanted_of_new(&messages, &scores, came, items) {
+                fetched = fetched.union(&uids);
+                self.fetch_unasked(&uids, items, wire).await?;
             }
+            self.settle(&messages, scores, wire);
             left = left.difference(&page);
             wire.relieve().await?;
         }
-        Ok(())
+        Ok(fetched)
     }
 
-    async fn settle(&mut self, page: &UidSet, wire: &mut Wire) -> Result<(), StoreError> {
-        let store = self.services.store.clone();
-        let Some(selected) = &mut self.selected else { return Ok(()) };
+    /// RFC 5465 §7: what the searches want to be told of new messages that they find, `items` as well; each message once (§5.2).
+    fn wanted_of_new(
+        &self,
+        messages: &[Message],
+        scores: &Scores,
+        came: &UidSet,
+        items: &[FetchItem],
+    ) -> Vec<(Vec<FetchItem>, UidSet)> {
+        let Some(selected) = &self.selected else { return Vec::new() };
+        let mut wanted: Vec<(Vec<FetchItem>, UidSet)> = Vec::new();
+        for (i, message) in messages.iter().enumerate().filter(|(_, message)| came.contains(message.uid)) {
+            let finding = selected.followed.iter().zip(scores).filter(|(_, scores)| scores[i].is_some());
+            let mut all: Vec<FetchItem> = finding.flat_map(|(f, _)| f.items.iter().cloned()).collect();
+            if all.is_empty() {
+                continue;
+            }
+            all.extend_from_slice(items);
+            match wanted.iter_mut().find(|(items, _)| *items == all) {
+                Some((_, uids)) => uids.insert(message.uid),
+                None => wanted.push((all, UidSet::single(message.uid))),
+            }
+        }
+        wanted
+    }
+
+    /// Tells of messages what nobody has asked for just now.
+    pub(super) async fn fetch_unasked(
+        &mut self,
+        uids: &UidSet,
+        items: Vec<FetchItem>,
+        wire: &mut Wire,
+    ) -> Result<(), Fail> {
+        let Some(set) = SequenceSet::of(uids).filter(|_| !items.is_empty()) else { return Ok(()) };
+        match self.fetch(By::Uid, &set, items, &FetchModifiers::default(), wire).await {
+            Ok(_) => Ok(()),
+            Err(Fail::Status(status)) => {
+                tracing::warn!(reason = status.text, "new messages were not told of in full");
+                Ok(())
+            }
+            Err(fail) => Err(fail),
+        }
+    }
+
+    async fn scores(&self, page: &UidSet) -> Result<(Vec<Message>, Scores), StoreError> {
+        let store = &*self.services.store;
+        let Some(selected) = &self.selected else { return Ok((Vec::new(), Vec::new())) };
         let mut query = MessageQuery::of(page.clone());
         if selected.followed.iter().any(Followed::needs_details) {
             query = query.with_details();
         }
         let messages = store.messages(selected.at, query).await?;
-        let mut matches = Vec::with_capacity(selected.followed.len());
+        let mut all = Vec::with_capacity(selected.followed.len());
         for followed in &selected.followed {
             let context = Context {
                 view: &selected.view,
@@ -152,13 +224,17 @@ impl Session {
             };
             let mut scores = Vec::with_capacity(messages.len());
             for message in &messages {
-                scores.push(followed.key.relevancy(message, &*store, selected.at, &context).await?);
+                scores.push(followed.key.relevancy(message, store, selected.at, &context).await?);
             }
-            matches.push(scores);
+            all.push(scores);
         }
+        Ok((messages, all))
+    }
+
+    fn settle(&mut self, messages: &[Message], scores: Scores, wire: &mut Wire) {
+        let Some(selected) = &mut self.selected else { return };
         let view = &selected.view;
-        // Nothing can fail any more: what is told is what is known.
-        for (followed, scores) in selected.followed.iter_mut().zip(matches) {
+        for (followed, scores) in selected.followed.iter_mut().zip(scores) {
             let by = followed.by;
             let name = |uid: Uid| match by {
                 By::Uid => Some(uid),
@@ -171,7 +247,6 @@ impl Session {
             let added = followed.result.add(found, followed.comparator);
             followed.tell(&removed, &added, wire);
         }
-        Ok(())
     }
 }
 

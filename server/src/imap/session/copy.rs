@@ -14,6 +14,7 @@ impl Session {
         let target = self.target(named(to)?).await?;
         let op = self.services.env.op();
         let copied = self.services.store.copy(op, at, &uids, target).await?;
+        self.own_copies(target, &copied);
         Ok(match copy_uid(&copied) {
             Some(code) => Status::ok("Copied").code(code),
             None => Status::ok("Nothing was there to be copied"),
@@ -32,6 +33,7 @@ impl Session {
         let target = self.target(named(to)?).await?;
         let op = self.services.env.op();
         let moved = self.services.store.move_messages(op, at, &uids, target).await?;
+        self.own_copies(target, &moved);
         // RFC 6851 §4.3: COPYUID in an untagged OK, before the EXPUNGEs.
         match copy_uid(&moved) {
             Some(code) => {
@@ -45,6 +47,11 @@ impl Session {
             }
             None => Ok(Status::ok("Nothing was there to be moved")),
         }
+    }
+
+    fn own_copies(&mut self, target: MailboxId, copied: &Copied) {
+        let uids: Vec<_> = copied.pairs.iter().map(|(_, uid)| *uid).collect();
+        self.own_messages(target, &uids, copied.modseq);
     }
 
     /// Where messages are to go.

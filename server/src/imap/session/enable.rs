@@ -49,8 +49,9 @@ impl Session {
         }
     }
 
-    /// Whether a FETCH response names its message by UID although nobody has asked for it (RFC 7162 §3.2.4, RFC 9051 §7.5.2).
+    /// Whether a FETCH response names its message by UID although nobody has asked for it (RFC 7162 §3.2.4, RFC 9051 §7.5.2,
+    /// RFC 5465 §5.1).
     pub(super) fn names_uids(&self) -> bool {
-        self.condstore || self.rev2
+        self.condstore || self.rev2 || self.has_notify()
     }
 }

@@ -164,7 +164,11 @@ fn matchers(reference: &[u8], patterns: &[ListPattern], names: Text) -> Vec<Matc
 }
 
 /// What a mailbox is, or that it is none.
-fn attributes(name: &MailboxName, mailbox: Option<&Mailbox>, all: &[Mailbox]) -> Vec<&'static str> {
+pub(super) fn attributes(
+    name: &MailboxName,
+    mailbox: Option<&Mailbox>,
+    all: &[Mailbox],
+) -> Vec<&'static str> {
     let mut attributes: Vec<_> = mailbox.is_none().then_some("\\NonExistent").into_iter().collect();
     attributes.push(children(name, all));
     attributes.extend(mailbox.and_then(|mailbox| mailbox.special_use).map(special_use));

@@ -26,6 +26,7 @@ impl Session {
             return Err(Status::no("INBOX is always there").code(Code::AlreadyExists).into());
         }
         let made = self.services.store.create_mailbox(self.services.env.op(), account, name, role).await?;
+        self.own_name(name);
         self.tell_name(name, mailbox.supplied(), None, wire);
         Ok(Status::ok("Mailbox created").code(Code::MailboxId(made.id)))
     }
@@ -38,6 +39,7 @@ impl Session {
         let at = MailboxRef { account, mailbox: found.id };
         match store.delete_mailbox(self.services.env.op(), at).await {
             Ok(()) => {
+                self.own_name(name);
                 self.tell_name(name, mailbox.supplied(), Some("\\NonExistent"), wire);
                 Ok(Status::ok("Mailbox deleted"))
             }
@@ -62,6 +64,7 @@ impl Session {
         let at = MailboxRef { account, mailbox: found.id };
         if !from.is_inbox() {
             store.rename_mailbox(env.op(), at, to).await?;
+            self.own_name(to);
             self.tell_name(to, old_name, None, wire);
             return Ok(Status::ok("Mailbox renamed"));
         }
@@ -74,7 +77,10 @@ impl Session {
             let changes = annotations.into_iter().map(|(name, value)| (name, Some(value))).collect();
             store.annotate(env.op(), of, &changes).await?;
         }
-        store.move_messages(env.op(), at, &UidSet::all(), target.id).await?;
+        let moved = store.move_messages(env.op(), at, &UidSet::all(), target.id).await?;
+        self.own_name(to);
+        let uids: Vec<_> = moved.pairs.iter().map(|(_, uid)| *uid).collect();
+        self.own_messages(target.id, &uids, moved.modseq);
         Ok(Status::ok("Messages of INBOX moved"))
     }
 
@@ -106,6 +112,8 @@ impl Session {
     async fn set_subscribed(&mut self, mailbox: &MailboxArg, to: Subscribed) -> Result<(), super::Fail> {
         let account = self.authenticated()?;
         let (name, op) = (named(mailbox)?, self.services.env.op());
-        Ok(self.services.store.set_subscribed(op, account, name, to).await?)
+        self.services.store.set_subscribed(op, account, name, to).await?;
+        self.own_subscription(name);
+        Ok(())
     }
 }

@@ -5,7 +5,9 @@ use super::{Fail, Outcome, Session, named};
 use crate::imap::encode::{Code, Status, Untagged};
 use crate::imap::types::{Depth, EntryName, GetMetadata, MailboxArg, SetMetadata};
 use crate::imap::wire::Wire;
-use gadwall_storage::{Annotated, Annotations, MailboxName, MailboxRef, StoreError, Subject};
+use gadwall_storage::{
+    Annotated, AnnotationChanges, Annotations, MailboxName, MailboxRef, StoreError, Subject,
+};
 use std::collections::BTreeMap;
 
 /// Largest value, in bytes.
@@ -50,10 +52,13 @@ impl Session {
         if name.is_none() && !command.entries.iter().all(is_search) {
             return Err(Status::no("A filter is a search, as it stands in SEARCH").into());
         }
-        let changes =
+        let changes: AnnotationChanges =
             command.entries.into_iter().map(|(entry, value)| (entry.as_str().to_owned(), value)).collect();
         match self.services.store.annotate(self.services.env.op(), of, &changes).await {
-            Ok(()) => Ok(Status::ok("Annotations set")),
+            Ok(()) => {
+                changes.keys().for_each(|entry| self.own_annotation(of, entry));
+                Ok(Status::ok("Annotations set"))
+            }
             Err(StoreError::LimitReached(_)) => {
                 let status = Status::no("That were too many annotations, or too much in them");
                 Err(status.code(Code::MetadataTooMany).into())

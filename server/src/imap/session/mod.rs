@@ -19,6 +19,7 @@ mod mailboxes;
 mod matcher;
 mod metadata;
 mod multisearch;
+mod notify;
 mod progress;
 mod quota;
 mod resync;
@@ -34,6 +35,7 @@ pub use auth::AuthNext;
 pub use fail::{Fail, Outcome};
 
 use contexts::Followed;
+use notify::Notify;
 
 use super::collate::Comparator;
 use super::encode::{Called, Code, Status, Untagged};
@@ -69,6 +71,8 @@ pub struct Session {
     compressed: bool,
     /// How SEARCH, SORT and THREAD compare.
     comparator: Comparator,
+    /// `None` until NOTIFY is used (RFC 5465 §3.1).
+    notify: Option<Notify>,
 }
 
 /// The selected mailbox.
@@ -82,6 +86,8 @@ struct Selected {
     followed: Vec<Followed>,
     /// Messages that have changed, and what that makes of those results is not known yet.
     unsettled: UidSet,
+    /// Messages that this session has put there itself and has not been told of yet.
+    own: UidSet,
 }
 
 /// Who is at the other end.
@@ -108,6 +114,7 @@ impl Session {
             uid_only: false,
             compressed: false,
             comparator: Comparator::default(),
+            notify: None,
         }
     }
 
@@ -170,7 +177,7 @@ impl Session {
             list.extend(["SEARCHRES", "LIST-EXTENDED", "LIST-STATUS", "QRESYNC"]);
             list.extend(["SORT", "SORT=DISPLAY", "ESORT", "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES"]);
             list.extend(["I18NLEVEL=2", "MULTISEARCH", "PARTIAL", "QUOTA", "QUOTA=RES-STORAGE", "UIDONLY"]);
-            list.extend(["CATENATE", "URL-PARTIAL", "REPLACE", "INPROGRESS", "UIDBATCHES"]);
+            list.extend(["CATENATE", "URL-PARTIAL", "REPLACE", "INPROGRESS", "UIDBATCHES", "NOTIFY"]);
             if !self.compressed {
                 list.extend(["COMPRESS=DEFLATE", "UNAUTHENTICATE"]);
             }
@@ -211,10 +218,15 @@ impl Session {
         };
         let expunges = (!silent).then(|| expunges_during(&command));
         let by_number = self.uid_only && names_numbers(&command);
+        let takes_away = matches!(command, Command::Expunge { .. } | Command::Move { .. });
         let outcome = match by_number {
             true => Err(uid_required().into()),
             false => self.run(&tag, command, wire).await,
         };
+        if takes_away && outcome.is_ok() {
+            // Whatever the client wants to be told: it has asked for this.
+            self.sync(wire, Expunges::Allowed).await?;
+        }
         self.conclude(&tag, outcome, expunges, wire).await
     }
 
@@ -232,7 +244,7 @@ impl Session {
             Err(fail) => return Err(fail),
         };
         if let Some(expunges) = expunges {
-            self.sync(wire, expunges).await?;
+            self.tell(wire, expunges).await?;
         }
         // RFC 7162 §3.2.7: no more than the client has been told of, since it goes on from there next time.
         if let Some(Code::HighestModSeq(modseq)) = &mut status.code {
@@ -278,6 +290,7 @@ impl Session {
             Command::Comparator(wishes) => self.comparator(&wishes, wire),
             Command::GetMetadata(command) => self.get_metadata(&command, wire).await,
             Command::SetMetadata(command) => self.set_metadata(command).await,
+            Command::Notify(command) => self.notify(command, wire).await,
             Command::GetQuota { root } => self.get_quota(&root, wire).await,
             Command::GetQuotaRoot { mailbox } => self.get_quota_root(&mailbox, wire).await,
             Command::Close => self.close().await,

@@ -1,6 +1,6 @@
 //! ESEARCH, which searches several mailboxes (RFC 7377).
 
-use super::contexts::Known;
+use super::contexts::{Asked, Known};
 use super::progress::Progress;
 use super::search::{Found, Search, Until};
 use super::sort::bad_charset;
@@ -113,7 +113,8 @@ impl Session {
         let is_selected = self.selected.as_ref().is_some_and(|selected| selected.at == at);
         if wanted.update && is_selected {
             let (charset, known) = (command.charset.as_deref(), Known::Found(found.uids().clone()));
-            self.follow((tag, By::Uid), &command.key, charset, known, wire);
+            let followed = Asked { tag, by: By::Uid, items: &command.update_items };
+            self.follow(followed, &command.key, charset, known, wire);
         }
         if !found.uids().is_empty() && !wanted.tells_nothing() {
             wire.untagged(&Untagged::Esearch(&Esearch {
@@ -131,7 +132,7 @@ impl Session {
 }
 
 /// Whether a source is that mailbox, or holds it (RFC 5465 §6, RFC 7377 §2.2).
-fn names(source: &Source, name: &MailboxName, subscriptions: &[MailboxName]) -> bool {
+pub(super) fn names(source: &Source, name: &MailboxName, subscriptions: &[MailboxName]) -> bool {
     let any = |args: &[MailboxArg], is: fn(&MailboxName, &MailboxName) -> bool| {
         args.iter().filter_map(MailboxArg::name).any(|named| is(named, name))
     };

@@ -1,6 +1,6 @@
 //! SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 5182).
 
-use super::contexts::Known;
+use super::contexts::{Asked, Known};
 use super::progress::Progress;
 use super::sort::bad_charset;
 use super::{Fail, Outcome, Session};
@@ -77,7 +77,8 @@ impl Session {
         }
         if wanted.update {
             let (charset, known) = (command.charset.as_deref(), Known::Found(found.uids));
-            self.follow((tag, command.by), &command.key, charset, known, wire);
+            let followed = Asked { tag, by: command.by, items: &command.update_items };
+            self.follow(followed, &command.key, charset, known, wire);
         }
         Ok(Status::ok("Searched"))
     }

@@ -74,7 +74,8 @@ impl Session {
             tell_selected(&now, &all, mailbox.supplied(), wire);
         }
         let (followed, unsettled) = (Vec::new(), UidSet::new());
-        self.selected = Some(Selected { at, view, mode, keywords: now.keywords, followed, unsettled });
+        let (keywords, own) = (now.keywords, UidSet::new());
+        self.selected = Some(Selected { at, view, mode, keywords, followed, unsettled, own });
         if let Some(missed) = missed {
             self.tell_missed(&missed, wire).await?;
         }

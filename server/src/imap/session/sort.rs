@@ -1,6 +1,6 @@
 //! SORT and THREAD (RFC 5256, RFC 5957, RFC 5267).
 
-use super::contexts::Known;
+use super::contexts::{Asked, Known};
 use super::progress::Progress;
 use super::search::{Found, Search, Until};
 use super::{Fail, Outcome, Session};
@@ -19,7 +19,7 @@ const ROOM: usize = 64 << 20;
 impl Session {
     pub(super) async fn sort(&mut self, tag: &Tag, command: SortCommand, wire: &mut Wire) -> Outcome {
         let services = self.services.clone();
-        let SortCommand { by, returns, criteria, charset, key: wanted_key } = command;
+        let SortCommand { by, returns, criteria, charset, key: wanted_key, update_items } = command;
         let wanted = returns.unwrap_or_default();
         let comparator = self.comparator;
         if wanted.update {
@@ -78,7 +78,8 @@ impl Session {
             self.knows_modseqs(wire);
         }
         if let Some(known) = known {
-            self.follow((tag, by), &wanted_key, Some(&charset), known, wire);
+            let followed = Asked { tag, by, items: &update_items };
+            self.follow(followed, &wanted_key, Some(&charset), known, wire);
         }
         Ok(Status::ok("Sorted"))
     }

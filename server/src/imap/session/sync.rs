@@ -5,7 +5,7 @@ use crate::imap::encode::{Code, Recent, Status, Untagged};
 use crate::imap::types::SelectMode;
 use crate::imap::view::{Expunges, Update};
 use crate::imap::wire::Wire;
-use gadwall_storage::{Changes, Delta, MailboxRef, MessageQuery, StoreError, UidSet};
+use gadwall_storage::{Changes, Delta, MailboxRef, Message, MessageQuery, StoreError, Uid, UidSet};
 
 impl Session {
     /// Tells the client what has changed in the selected mailbox, as far as that is allowed now. A store that can't be
@@ -13,7 +13,7 @@ impl Session {
     pub async fn sync(&mut self, wire: &mut Wire, expunges: Expunges) -> Result<(), Fail> {
         let Some(selected) = &self.selected else { return Ok(()) };
         let (at, since) = (selected.at, selected.view.modseq());
-        let delta = match self.services.store.changes_since(at, since).await {
+        let mut delta = match self.services.store.changes_since(at, since).await {
             Ok(Changes::Delta(delta)) => delta,
             Ok(Changes::Resync) => match self.everything(at).await {
                 Ok(delta) => delta,
@@ -22,6 +22,15 @@ impl Session {
             Ok(Changes::Deleted) => return self.mailbox_is_gone(wire).await,
             Err(e) => return self.later(&e, wire),
         };
+        let wants_flags = self.selected_events().flags;
+        let Some(selected) = &mut self.selected else { return Ok(()) };
+        if wants_flags && selected.view.withholds() {
+            let messages = self.services.store.messages(at, MessageQuery::of(selected.view.withheld())).await;
+            match messages {
+                Ok(messages) => self.add_withheld(messages, &mut delta),
+                Err(e) => return self.later(&e, wire),
+            }
+        }
         let Some(selected) = &mut self.selected else { return Ok(()) };
         let nothing = delta.changed.is_empty() && delta.vanished.is_empty() && selected.unsettled.is_empty();
         if nothing && !(selected.view.has_gone() && expunges == Expunges::Allowed) {
@@ -39,7 +48,14 @@ impl Session {
         }
         self.learn(delta.changed.iter().map(|m| &m.flags), wire);
         let Some(selected) = &mut self.selected else { return Ok(()) };
-        let updates = selected.view.apply(&delta, &claimed, expunges);
+        let mut updates = selected.view.apply(&delta, &claimed, expunges);
+        if !wants_flags {
+            selected.view.withhold_flags(&mut updates);
+        }
+        let own = std::mem::take(&mut selected.own);
+        let is_new = |uid: &Uid| last.is_none_or(|last| *uid > last);
+        let came = delta.changed.iter().map(|message| message.uid).filter(is_new).collect::<UidSet>();
+        let came = came.difference(&own);
         let has_gone = selected.view.has_gone();
         self.tell_expunged(&updates, wire);
         // RFC 7162 §3.2.10, RFC 9586 §3: with QRESYNC or UIDONLY all expunges are one VANISHED, which comes where they would.
@@ -57,11 +73,24 @@ impl Session {
             tell(update, as_client_wants, wire);
             wire.relieve().await?;
         }
-        self.tell_followed(&delta, wire).await?;
+        let items = self.items_of_new();
+        let fetched = self.tell_followed(&delta, &came, &items, wire).await?;
+        self.fetch_unasked(&came.difference(&fetched), items, wire).await?;
         if had_gone || has_gone {
             self.told_through(wire);
         }
         Ok(())
+    }
+
+    /// Flags of which the client did not want to be told when they changed, and does now.
+    fn add_withheld(&mut self, messages: Vec<Message>, delta: &mut Delta) {
+        if let Some(selected) = &mut self.selected {
+            selected.view.forget_withheld();
+        }
+        // A message that is in both is told of as it is now.
+        delta.changed.retain(|message| messages.iter().all(|other| other.uid != message.uid));
+        delta.changed.extend(messages);
+        delta.changed.sort_by_key(|message| message.uid);
     }
 
     /// RFC 7162 §3.2: a client that goes on from the highest modseq it has seen must not miss an expunge that is held

@@ -1,8 +1,8 @@
 //! Commands (RFC 3501 §6 and the extensions' own).
 
 use super::{
-    AppendPiece, EntryName, FetchItem, GetMetadata, ListPattern, SearchKey, SequenceSet, SetMetadata,
-    SortCommand, StatusItem, ThreadCommand,
+    AppendPiece, EntryName, FetchItem, GetMetadata, ListPattern, NotifyCommand, SearchKey, SequenceSet,
+    SetMetadata, SortCommand, StatusItem, ThreadCommand,
 };
 use gadwall_storage::{FlagChange, MailboxName, SpecialUse};
 use std::num::NonZeroU32;
@@ -171,6 +171,8 @@ pub enum Command {
     /// RFC 5464.
     GetMetadata(GetMetadata),
     SetMetadata(SetMetadata),
+    /// RFC 5465.
+    Notify(NotifyCommand),
 
     /// RFC 8437.
     Unauthenticate,
@@ -299,6 +301,8 @@ pub struct SearchCommand {
     pub charset: Option<String>,
     /// The keys, all of which must match.
     pub key: SearchKey,
+    /// RFC 5465 §7: what UPDATE tells of messages that come.
+    pub update_items: Vec<FetchItem>,
 }
 
 /// ESEARCH (RFC 7377 §2).
@@ -309,6 +313,8 @@ pub struct MultiSearchCommand {
     pub returns: Option<SearchReturns>,
     pub charset: Option<String>,
     pub key: SearchKey,
+    /// RFC 5465 §7: what UPDATE tells of messages that come.
+    pub update_items: Vec<FetchItem>,
 }
 
 /// Some mailboxes (RFC 5465 §6, RFC 7377 §2.2).

@@ -26,6 +26,12 @@ impl SequenceSet {
         (!ranges.is_empty() && ranges.len() <= Self::MAX_RANGES).then_some(Self(ranges))
     }
 
+    /// These UIDs by name; `None` if they are none, or too many ranges.
+    pub fn of(uids: &UidSet) -> Option<Self> {
+        let number = |n| NonZeroU32::new(n).map(SeqNum::Number);
+        Self::new(uids.ranges().filter_map(|r| Some((number(*r.start())?, number(*r.end())?))).collect())
+    }
+
     pub fn is_saved(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,6 +1,6 @@
 //! SORT and THREAD (RFC 5256).
 
-use super::{By, SearchKey, SearchReturns};
+use super::{By, FetchItem, SearchKey, SearchReturns};
 
 /// RFC 5256 §3, RFC 5957 §3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct SortCommand {
     /// As named, in capitals.
     pub charset: String,
     pub key: SearchKey,
+    /// RFC 5465 §7: what UPDATE tells of messages that come.
+    pub update_items: Vec<FetchItem>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -39,6 +39,11 @@ pub async fn changes_of_the_list_of_mailboxes_and_of_the_account_are_hinted_at(w
     w.hint(&mut hints, of_account(ann.id)).await;
     w.store().rename_mailbox(w.op(), a, &name("b")).await.unwrap();
     w.hint(&mut hints, of_account(ann.id)).await;
+    w.store().set_subscribed(w.op(), ann.id, &name("b"), Subscribed::Yes).await.unwrap();
+    w.hint(&mut hints, of_account(ann.id)).await;
+    let changes = AnnotationChanges::from([("/private/a".into(), Some(vec![1]))]);
+    w.store().annotate(w.op(), Annotated::Mailbox(a), &changes).await.unwrap();
+    w.hint(&mut hints, of_account(ann.id)).await;
     w.store().delete_mailbox(w.op(), a).await.unwrap();
     w.hint(&mut hints, of_account(ann.id)).await;
     let update = AccountUpdate { quota_bytes: Some(1), ..AccountUpdate::default() };

@@ -1,0 +1,488 @@
+//! NOTIFY (RFC 5465): what a client is told of without asking, in the selected mailbox and in the others.
+
+use super::list::attributes;
+use super::multisearch::names;
+use super::{Fail, Outcome, Session};
+use crate::imap::encode::{Code, ListEntry, Status, Untagged};
+use crate::imap::types::{
+    EventGroup, Events, FetchItem, NotifyCommand, SelectedEvents, Source, StatusItem, Watched,
+};
+use crate::imap::view::Expunges;
+use crate::imap::wire::Wire;
+use gadwall_storage::{
+    AccountId, Annotated, Hint, HintReceiver, MailStore, Mailbox, MailboxId, MailboxName, MailboxRef, ModSeq,
+    StoreError, Subject, Uid,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often the mailboxes are looked at even without a hint, since a hint may get lost.
+const POLL: Duration = Duration::from_secs(30);
+/// Groups of one command.
+const MOST_GROUPS: usize = 100;
+/// Mailboxes whose annotations are watched: each is a look of its own.
+const MOST_ANNOTATED: usize = 200;
+
+/// What the client has asked for, and what it knows.
+pub(super) struct Notify {
+    hints: HintReceiver,
+    looked_at: Instant,
+    due: Option<Depth>,
+    selected: Option<SelectedEvents>,
+    groups: Vec<EventGroup>,
+    known: Known,
+    own: Own,
+}
+
+/// How much may have changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Depth {
+    Messages,
+    /// Annotations as well.
+    All,
+}
+
+/// The account as the client knows it.
+#[derive(Default)]
+struct Known {
+    /// Sorted by name; without their keywords.
+    mailboxes: Vec<Mailbox>,
+    /// Sorted; only if anything depends on them.
+    subscriptions: Vec<MailboxName>,
+    /// Those that are watched, each with a digest of its value; `None` is the account.
+    annotations: BTreeMap<Option<MailboxId>, BTreeMap<String, u64>>,
+}
+
+/// What this session has done itself since the last look, and is not told of (§5).
+#[derive(Default)]
+struct Own {
+    names: BTreeSet<MailboxName>,
+    subscriptions: BTreeSet<MailboxName>,
+    annotations: BTreeSet<(Option<MailboxId>, String)>,
+}
+
+impl Session {
+    /// §3.1.
+    pub(super) async fn notify(&mut self, command: NotifyCommand, wire: &mut Wire) -> Outcome {
+        let account = self.authenticated()?;
+        let store = self.services.store.clone();
+        // Before the look at the store: what happens in between makes a hint.
+        let hints = store.hints(account);
+        let NotifyCommand::Set(Watched { status, selected, groups }) = command else {
+            self.notify = Some(Notify::new(hints, None, Vec::new(), Known::default()));
+            return Ok(Status::ok("Nothing will be told unless it is asked for"));
+        };
+        let of_selected = selected.iter().map(|selected| selected.events);
+        if of_selected.chain(groups.iter().map(|group| group.events)).any(|events| events.unknown) {
+            return Err(Status::no("There are no such events").code(Code::BadEvent).into());
+        }
+        if groups.len() > MOST_GROUPS {
+            return Err(overflow(Status::no).into());
+        }
+        let known = Known::read(&*store, account, &groups, None).await?;
+        let known = known.ok_or_else(|| overflow(Status::no))?;
+        // Whatever has not been told of the selected mailbox.
+        self.notify = None;
+        self.sync(wire, Expunges::Allowed).await?;
+        let notify = Notify::new(hints, selected, groups, known);
+        if status {
+            self.tell_status(&notify, wire).await?;
+        }
+        self.notify = Some(notify);
+        Ok(Status::ok("Changes will be told"))
+    }
+
+    /// §3.1: how the other mailboxes stand.
+    async fn tell_status(&self, notify: &Notify, wire: &mut Wire) -> Result<(), Fail> {
+        for mailbox in &notify.known.mailboxes {
+            let events = notify.events(&mailbox.name);
+            if !events.messages || self.is_selected(mailbox.id) {
+                continue;
+            }
+            let mut items = vec![StatusItem::Messages, StatusItem::UidNext, StatusItem::UidValidity];
+            items.extend(events.flags.then_some(StatusItem::HighestModSeq));
+            self.tell_how_it_stands(mailbox, &items, wire);
+            wire.relieve().await?;
+        }
+        Ok(())
+    }
+
+    fn tell_how_it_stands(&self, mailbox: &Mailbox, items: &[StatusItem], wire: &mut Wire) {
+        let (name, append_limit) = (&mailbox.name, self.services.limits.message_bytes);
+        wire.untagged(&Untagged::Status { name, mailbox, items, append_limit, deleted_bytes: 0 });
+    }
+
+    fn is_selected(&self, mailbox: MailboxId) -> bool {
+        self.selected.as_ref().is_some_and(|selected| selected.at.mailbox == mailbox)
+    }
+
+    /// What the client wants to know of the selected mailbox: all there is, unless it has said something else.
+    pub(super) fn selected_events(&self) -> Events {
+        match &self.notify {
+            None => Events { messages: true, flags: true, ..Events::default() },
+            Some(notify) => notify.selected.as_ref().map_or(Events::default(), |selected| selected.events),
+        }
+    }
+
+    /// What is told of each new message (§5.2).
+    pub(super) fn items_of_new(&self) -> Vec<FetchItem> {
+        let selected = self.notify.as_ref().and_then(|notify| notify.selected.as_ref());
+        selected.map_or(Vec::new(), |selected| selected.new.clone())
+    }
+
+    /// Whether flags that are told of come with UIDs (§5.1).
+    pub(super) fn has_notify(&self) -> bool {
+        self.notify.is_some()
+    }
+
+    /// Pends until there may be something that the client wants to be told between its commands. Cancel safe.
+    pub async fn noticed(&mut self) {
+        match &mut self.notify {
+            Some(notify) if notify.watches() => {
+                let heard = tokio::time::timeout(POLL, notify.hints.recv()).await;
+                notify.heard(heard.unwrap_or(Hint::Resync));
+            }
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Tells of it.
+    pub async fn tell_noticed(&mut self, wire: &mut Wire) -> Result<(), Fail> {
+        let selected = self.notify.as_ref().and_then(|notify| notify.selected.as_ref());
+        let expunges = match selected.is_some_and(|selected| selected.delayed) {
+            // §6.1.2.
+            true => Expunges::Held,
+            false => Expunges::Allowed,
+        };
+        self.tell(wire, expunges).await
+    }
+
+    /// Tells the client what it wants to know and may be told now.
+    pub async fn tell(&mut self, wire: &mut Wire, expunges: Expunges) -> Result<(), Fail> {
+        if self.selected_events().messages {
+            self.sync(wire, expunges).await?;
+        }
+        self.look(wire).await
+    }
+
+    /// Looks at the other mailboxes if anything may have changed. A store that can't be asked costs delay, nothing else.
+    async fn look(&mut self, wire: &mut Wire) -> Result<(), Fail> {
+        let (Some(account), Some(notify)) = (self.account, &mut self.notify) else { return Ok(()) };
+        let Some(depth) = notify.due() else { return Ok(()) };
+        let store = self.services.store.clone();
+        let now = match Known::read(&*store, account, &notify.groups, Some((&notify.known, depth))).await {
+            Ok(Some(now)) => now,
+            Ok(None) => {
+                // §5.8.
+                wire.status(None, &overflow(Status::ok));
+                let hints = store.hints(account);
+                self.notify = Some(Notify::new(hints, None, Vec::new(), Known::default()));
+                return Ok(());
+            }
+            Err(error @ StoreError::NotFound(Subject::Account)) => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(%error, "changes are told later");
+                notify.due = Some(depth);
+                return Ok(());
+            }
+        };
+        notify.looked_at = Instant::now();
+        let before = std::mem::replace(&mut notify.known, now);
+        let own = std::mem::take(&mut notify.own);
+        let Some(notify) = &self.notify else { return Ok(()) };
+        self.tell_names(notify, &before, &own, wire).await?;
+        for mailbox in &notify.known.mailboxes {
+            if let Some(items) = self.news_of(mailbox, notify, &before) {
+                self.tell_how_it_stands(mailbox, &items, wire);
+                wire.relieve().await?;
+            }
+        }
+        notify.tell_annotations(&before, &own, wire).await
+    }
+
+    /// §5.4, §5.5.
+    async fn tell_names(
+        &self,
+        notify: &Notify,
+        before: &Known,
+        own: &Own,
+        wire: &mut Wire,
+    ) -> Result<(), Fail> {
+        let now = &notify.known;
+        let mut affected = now.renamed_or_moved(before, own);
+        affected.retain(|name, old| {
+            notify.events(name).names || old.as_ref().is_some_and(|old| notify.events(old).names)
+        });
+        for name in changed(&before.subscriptions, &now.subscriptions) {
+            if notify.events(name).subscriptions && !own.subscriptions.contains(name) {
+                affected.entry(name.clone()).or_insert(None);
+            }
+        }
+        for (name, old) in &affected {
+            let mailbox = now.named(name);
+            let mut attributes = attributes(name, mailbox, &now.mailboxes);
+            let is_subscribed = mailbox.is_some_and(|mailbox| mailbox.subscribed)
+                || now.subscriptions.binary_search(name).is_ok();
+            attributes.extend(is_subscribed.then_some("\\Subscribed"));
+            let (name, old_name) = (name.as_str(), old.as_ref().map(MailboxName::as_str));
+            let entry = ListEntry { name, attributes, has_subscribed_below: false, old_name };
+            wire.untagged(&Untagged::List(&entry));
+            wire.relieve().await?;
+        }
+        Ok(())
+    }
+
+    /// What is to be told of a mailbox that is not selected, if anything (§5.1 to §5.3).
+    fn news_of(&self, mailbox: &Mailbox, notify: &Notify, before: &Known) -> Option<Vec<StatusItem>> {
+        let events = notify.events(&mailbox.name);
+        if !events.messages || self.is_selected(mailbox.id) {
+            return None;
+        }
+        let old = before.mailboxes.iter().find(|old| old.id == mailbox.id);
+        let is_another = old.is_none() && before.named(&mailbox.name).is_some();
+        let (messages, uidnext, unseen, modseq) = match old {
+            Some(old) => (old.messages, old.uidnext, old.unseen, old.modseq),
+            None => (0, Uid::new(1), 0, ModSeq::MIN),
+        };
+        let comes_or_goes = messages != mailbox.messages || uidnext != mailbox.uidnext;
+        if !is_another && modseq == mailbox.modseq {
+            return None;
+        }
+        let mut items = vec![StatusItem::UidValidity];
+        if comes_or_goes || is_another {
+            items.extend([StatusItem::UidNext, StatusItem::Messages]);
+        }
+        items.extend(self.condstore.then_some(StatusItem::HighestModSeq));
+        let flags = events.flags && unseen != mailbox.unseen;
+        items.extend(flags.then_some(StatusItem::Unseen));
+        let tells = comes_or_goes || flags || events.flags && (is_another || self.condstore);
+        tells.then_some(items)
+    }
+
+    /// This session has created, deleted or renamed it itself.
+    pub(super) fn own_name(&mut self, name: &MailboxName) {
+        if let Some(own) = self.own() {
+            own.names.extend(std::iter::successors(Some(name.clone()), MailboxName::parent));
+        }
+    }
+
+    /// This session has subscribed to it, or no longer does.
+    pub(super) fn own_subscription(&mut self, name: &MailboxName) {
+        if let Some(own) = self.own() {
+            own.subscriptions.insert(name.clone());
+        }
+    }
+
+    /// This session has changed an annotation.
+    pub(super) fn own_annotation(&mut self, of: Annotated, entry: &str) {
+        if let Some(own) = self.own() {
+            own.annotations.insert((mailbox_of(of), entry.to_owned()));
+        }
+    }
+
+    /// This session has put messages into a mailbox, and nobody else anything in between (if so, that is told).
+    pub(super) fn own_messages(&mut self, mailbox: MailboxId, uids: &[Uid], modseq: ModSeq) {
+        if let Some(selected) = self.selected.as_mut().filter(|selected| selected.at.mailbox == mailbox) {
+            selected.own.extend(uids.iter().copied());
+        }
+        let Some(notify) = &mut self.notify else { return };
+        let known = notify.known.mailboxes.iter_mut().find(|known| known.id == mailbox);
+        if let (Some(known), [first, .., last] | [first @ last]) = (known, uids)
+            && known.uidnext == Some(*first)
+            && known.modseq.get() + 1 == modseq.get()
+        {
+            known.uidnext = last.get().checked_add(1).and_then(Uid::new);
+            known.messages += uids.len() as u64;
+            known.modseq = modseq;
+        }
+    }
+
+    fn own(&mut self) -> Option<&mut Own> {
+        let notify = self.notify.as_mut().filter(|notify| !notify.groups.is_empty());
+        notify.map(|notify| &mut notify.own)
+    }
+}
+
+impl Notify {
+    fn new(
+        hints: HintReceiver,
+        selected: Option<SelectedEvents>,
+        groups: Vec<EventGroup>,
+        known: Known,
+    ) -> Self {
+        let own = Own::default();
+        Self { hints, looked_at: Instant::now(), due: None, selected, groups, known, own }
+    }
+
+    /// Whether there is anything that the client could be told between its commands.
+    fn watches(&self) -> bool {
+        !self.groups.is_empty() || self.selected.as_ref().is_some_and(|selected| selected.events.messages)
+    }
+
+    fn heard(&mut self, hint: Hint) {
+        let depth = if matches!(hint, Hint::Mailbox { .. }) { Depth::Messages } else { Depth::All };
+        self.due = self.due.max(Some(depth));
+    }
+
+    /// What has to be looked at now, if anything.
+    fn due(&mut self) -> Option<Depth> {
+        while let Some(hint) = self.hints.try_recv() {
+            self.heard(hint);
+        }
+        if self.looked_at.elapsed() >= POLL {
+            self.due = Some(Depth::All);
+        }
+        self.due.take().filter(|_| !self.groups.is_empty())
+    }
+
+    /// What is wanted of a mailbox that is not selected (§6).
+    fn events(&self, name: &MailboxName) -> Events {
+        let subscriptions = &self.known.subscriptions;
+        let covers = |group: &&EventGroup| names(&group.source, name, subscriptions);
+        self.groups.iter().filter(covers).map(|group| group.events).fold(Events::default(), Events::union)
+    }
+
+    /// §5.6, §5.7.
+    async fn tell_annotations(&self, before: &Known, own: &Own, wire: &mut Wire) -> Result<(), Fail> {
+        let none = BTreeMap::new();
+        for (of, now) in &self.known.annotations {
+            let Some(then) = before.annotations.get(of).or(of.map(|_| &none)) else { continue };
+            let entries = now.keys().chain(then.keys().filter(|entry| !now.contains_key(*entry)));
+            let changed: Vec<&str> = entries
+                .filter(|entry| now.get(*entry) != then.get(*entry))
+                .filter(|entry| !own.annotations.contains(&(*of, (*entry).clone())))
+                .map(String::as_str)
+                .collect();
+            let mailbox = self.known.mailboxes.iter().find(|mailbox| Some(mailbox.id) == *of);
+            if !changed.is_empty() {
+                let name = mailbox.map(|mailbox| &mailbox.name);
+                wire.untagged(&Untagged::MetadataChanged { name, entries: &changed });
+                wire.relieve().await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Known {
+    /// The account as it is; what can't have changed since is taken from what was known. `None` if that were too much.
+    async fn read(
+        store: &dyn MailStore,
+        account: AccountId,
+        groups: &[EventGroup],
+        before: Option<(&Known, Depth)>,
+    ) -> Result<Option<Known>, StoreError> {
+        if groups.is_empty() {
+            return Ok(Some(Known::default()));
+        }
+        let of_subscribed =
+            |group: &EventGroup| group.events.subscriptions || group.source == Source::Subscribed;
+        let subscriptions = match groups.iter().any(of_subscribed) {
+            true => store.subscriptions(account).await?,
+            false => Vec::new(),
+        };
+        let mut mailboxes = store.mailboxes(account).await?;
+        mailboxes.iter_mut().for_each(|mailbox| mailbox.keywords.clear());
+        let mut known = Known { mailboxes, subscriptions, annotations: BTreeMap::new() };
+        let watched: Vec<Annotated> = known.annotated(account, groups).collect();
+        if watched.len() > MOST_ANNOTATED {
+            return Ok(None);
+        }
+        for of in watched {
+            let kept = before.filter(|(_, depth)| *depth < Depth::All);
+            let digests = match kept.and_then(|(known, _)| known.annotations.get(&mailbox_of(of))) {
+                Some(digests) => digests.clone(),
+                None => match store.annotations(of).await {
+                    Ok(all) => all.into_iter().map(|(name, value)| (name, digest(&value))).collect(),
+                    // Gone since it was listed.
+                    Err(StoreError::NotFound(Subject::Mailbox)) => continue,
+                    Err(error) => return Err(error),
+                },
+            };
+            known.annotations.insert(mailbox_of(of), digests);
+        }
+        Ok(Some(known))
+    }
+
+    /// What has annotations that are watched.
+    fn annotated<'a>(
+        &'a self,
+        account: AccountId,
+        groups: &'a [EventGroup],
+    ) -> impl Iterator<Item = Annotated> + 'a {
+        let of_server = groups.iter().any(|group| group.events.server_metadata);
+        let watched = move |mailbox: &&Mailbox| {
+            let mut of_mailboxes = groups.iter().filter(|group| group.events.metadata);
+            of_mailboxes.any(|group| names(&group.source, &mailbox.name, &self.subscriptions))
+        };
+        let at = move |mailbox: &Mailbox| MailboxRef { account, mailbox: mailbox.id };
+        let mailboxes = self.mailboxes.iter().filter(watched);
+        let mailboxes = mailboxes.map(move |mailbox| Annotated::Mailbox(at(mailbox)));
+        of_server.then_some(Annotated::Account(account)).into_iter().chain(mailboxes)
+    }
+
+    fn named(&self, name: &MailboxName) -> Option<&Mailbox> {
+        let at = self.mailboxes.binary_search_by(|mailbox| mailbox.name.cmp(name)).ok()?;
+        self.mailboxes.get(at)
+    }
+
+    /// Names that have come, gone or changed, with the old one where it is the same mailbox.
+    fn renamed_or_moved(&self, before: &Known, own: &Own) -> BTreeMap<MailboxName, Option<MailboxName>> {
+        let by_id = |known: &Known| -> BTreeMap<MailboxId, MailboxName> {
+            known.mailboxes.iter().map(|mailbox| (mailbox.id, mailbox.name.clone())).collect()
+        };
+        let (old, new) = (by_id(before), by_id(self));
+        let mut affected = BTreeMap::new();
+        let came = new.iter().filter(|(id, _)| !old.contains_key(id));
+        let went = old.iter().filter(|(id, _)| !new.contains_key(id));
+        for (_, name) in came.chain(went).filter(|(_, name)| !own.names.contains(name)) {
+            // §5.4: its parent has got or lost a child.
+            let parent = name.parent().filter(|parent| !own.names.contains(parent));
+            affected.extend([Some(name.clone()), parent].into_iter().flatten().map(|name| (name, None)));
+        }
+        // What moves along with its parent is not told of.
+        let moves_along = |from: &MailboxName, to: &MailboxName| {
+            let mut parents = std::iter::successors(from.parent(), MailboxName::parent);
+            parents.any(|parent| {
+                let renamed = before.named(&parent).and_then(|mailbox| new.get(&mailbox.id));
+                renamed.is_some_and(|now| *now != parent && from.rebased(&parent, now).as_ref() == Some(to))
+            })
+        };
+        for (id, to) in &new {
+            if let Some(from) = old.get(id)
+                && from != to
+                && !own.names.contains(to)
+                && !moves_along(from, to)
+            {
+                affected.insert(to.clone(), Some(from.clone()));
+            }
+        }
+        affected
+    }
+}
+
+/// What is in one and not in the other; both are sorted.
+fn changed<'a>(before: &'a [MailboxName], now: &'a [MailboxName]) -> impl Iterator<Item = &'a MailboxName> {
+    let gone = before.iter().filter(|name| now.binary_search(name).is_err());
+    gone.chain(now.iter().filter(|name| before.binary_search(name).is_err()))
+}
+
+fn mailbox_of(of: Annotated) -> Option<MailboxId> {
+    match of {
+        Annotated::Account(_) => None,
+        Annotated::Mailbox(at) => Some(at.mailbox),
+    }
+}
+
+fn digest(value: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// §5.8.
+fn overflow(kind: fn(&'static str) -> Status) -> Status {
+    kind("That is more than can be watched").code(Code::NotificationOverflow)
+}
