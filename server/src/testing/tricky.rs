@@ -27,6 +27,8 @@ pub struct TrickyStore {
     pub no_mailbox: AtomicBool,
     /// Messages that go just before changes are asked for next.
     pub goes_before_changes: Mutex<Option<UidSet>>,
+    /// What is appended just after changes were asked for next.
+    pub comes_after_changes: Mutex<Option<NewMessage>>,
     /// Hints get lost.
     pub deaf: AtomicBool,
 }
@@ -44,6 +46,7 @@ impl TrickyStore {
             empty: AtomicBool::new(false),
             no_mailbox: AtomicBool::new(false),
             goes_before_changes: Mutex::default(),
+            comes_after_changes: Mutex::default(),
             deaf: AtomicBool::new(false),
         }
     }
@@ -232,7 +235,12 @@ impl Feed for TrickyStore {
         if let Some(uids) = goes {
             self.inner.expunge(OpId([255; 16]), at, &uids, Which::All).await?;
         }
-        self.inner.changes_since(at, since).await
+        let changes = self.inner.changes_since(at, since).await;
+        let comes = self.comes_after_changes.lock().unwrap().take();
+        if let Some(message) = comes {
+            self.inner.append(OpId([254; 16]), at, vec![message]).await?;
+        }
+        changes
     }
     fn hints(&self, account: AccountId) -> HintReceiver {
         // None ever comes of an account that does not exist.

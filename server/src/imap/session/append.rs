@@ -175,8 +175,7 @@ impl Session {
         }
         // RFC 8508 §4.3: before the EXPUNGE.
         wire.status(None, &Status::ok("The replacement is there").code(code));
-        // Whatever the client wants to be told: it has asked for this.
-        self.sync(wire, Expunges::Allowed).await?;
+        self.tell_taken(wire).await?;
         Ok(status)
     }
 }

@@ -195,15 +195,23 @@ impl Session {
         items: Vec<FetchItem>,
         wire: &mut Wire,
     ) -> Result<(), Fail> {
-        let Some(set) = SequenceSet::of(uids).filter(|_| !items.is_empty()) else { return Ok(()) };
-        match self.fetch(By::Uid, &set, items, &FetchModifiers::default(), wire).await {
-            Ok(_) => Ok(()),
-            Err(Fail::Status(status)) => {
-                tracing::warn!(reason = status.text, "new messages were not told of in full");
-                Ok(())
-            }
-            Err(fail) => Err(fail),
+        if items.is_empty() {
+            return Ok(());
         }
+        let mut left = uids.clone();
+        while !left.is_empty() {
+            let page: UidSet = left.iter().take(PAGE).collect();
+            left = left.difference(&page);
+            let Some(set) = SequenceSet::of(&page) else { break };
+            match self.fetch(By::Uid, &set, items.clone(), &FetchModifiers::default(), wire).await {
+                Ok(_) => {}
+                Err(Fail::Status(status)) => {
+                    tracing::warn!(reason = status.text, "new messages were not told of in full");
+                }
+                Err(fail) => return Err(fail),
+            }
+        }
+        Ok(())
     }
 
     async fn scores(&self, page: &UidSet) -> Result<(Vec<Message>, Scores), StoreError> {

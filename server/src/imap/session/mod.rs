@@ -224,8 +224,7 @@ impl Session {
             false => self.run(&tag, command, wire).await,
         };
         if takes_away && outcome.is_ok() {
-            // Whatever the client wants to be told: it has asked for this.
-            self.sync(wire, Expunges::Allowed).await?;
+            self.tell_taken(wire).await?;
         }
         self.conclude(&tag, outcome, expunges, wire).await
     }

@@ -161,10 +161,23 @@ impl Session {
 
     /// Tells the client what it wants to know and may be told now.
     pub async fn tell(&mut self, wire: &mut Wire, expunges: Expunges) -> Result<(), Fail> {
+        // Before anything is looked at: a hint that comes from here on is of something that may not be seen now.
+        if let Some(notify) = &mut self.notify {
+            notify.hear_all();
+        }
         if self.selected_events().messages {
             self.sync(wire, expunges).await?;
         }
         self.look(wire).await
+    }
+
+    /// After a command that takes messages away: tells what has changed in the selected mailbox also a client that does not
+    /// want to be told of it, since it has asked for this. Other clients hear of it with the answer.
+    pub(super) async fn tell_taken(&mut self, wire: &mut Wire) -> Result<(), Fail> {
+        match self.selected_events().messages {
+            true => Ok(()),
+            false => self.sync(wire, Expunges::Allowed).await,
+        }
     }
 
     /// Looks at the other mailboxes if anything may have changed. A store that can't be asked costs delay, nothing else.
@@ -211,7 +224,10 @@ impl Session {
         wire: &mut Wire,
     ) -> Result<(), Fail> {
         let now = &notify.known;
-        let mut affected = now.renamed_or_moved(before, own);
+        let mut affected = match notify.groups.iter().any(|group| group.events.names) {
+            true => now.affected(before, own),
+            false => BTreeMap::new(),
+        };
         affected.retain(|name, old| {
             notify.events(name).names || old.as_ref().is_some_and(|old| notify.events(old).names)
         });
@@ -240,7 +256,7 @@ impl Session {
         if !events.messages || self.is_selected(mailbox.id) {
             return None;
         }
-        let old = before.mailboxes.iter().find(|old| old.id == mailbox.id);
+        let old = before.same(mailbox);
         let is_another = old.is_none() && before.named(&mailbox.name).is_some();
         let (messages, uidnext, unseen, modseq) = match old {
             Some(old) => (old.messages, old.uidnext, old.unseen, old.modseq),
@@ -326,11 +342,14 @@ impl Notify {
         self.due = self.due.max(Some(depth));
     }
 
-    /// What has to be looked at now, if anything.
-    fn due(&mut self) -> Option<Depth> {
+    fn hear_all(&mut self) {
         while let Some(hint) = self.hints.try_recv() {
             self.heard(hint);
         }
+    }
+
+    /// What has to be looked at now, if anything.
+    fn due(&mut self) -> Option<Depth> {
         if self.looked_at.elapsed() >= POLL {
             self.due = Some(Depth::All);
         }
@@ -428,35 +447,43 @@ impl Known {
         self.mailboxes.get(at)
     }
 
-    /// Names that have come, gone or changed, with the old one where it is the same mailbox.
-    fn renamed_or_moved(&self, before: &Known, own: &Own) -> BTreeMap<MailboxName, Option<MailboxName>> {
-        let by_id = |known: &Known| -> BTreeMap<MailboxId, MailboxName> {
-            known.mailboxes.iter().map(|mailbox| (mailbox.id, mailbox.name.clone())).collect()
-        };
-        let (old, new) = (by_id(before), by_id(self));
+    /// The mailbox as it was known; it may have had another name.
+    fn same(&self, mailbox: &Mailbox) -> Option<&Mailbox> {
+        let is = |known: &&Mailbox| known.id == mailbox.id;
+        self.named(&mailbox.name).filter(is).or_else(|| self.mailboxes.iter().find(is))
+    }
+
+    fn by_id(&self) -> BTreeMap<MailboxId, &MailboxName> {
+        self.mailboxes.iter().map(|mailbox| (mailbox.id, &mailbox.name)).collect()
+    }
+
+    /// Names that have come, gone or changed, with the old one where it is the same mailbox (§5.4).
+    fn affected(&self, before: &Known, own: &Own) -> BTreeMap<MailboxName, Option<MailboxName>> {
+        let (old, new) = (before.by_id(), self.by_id());
         let mut affected = BTreeMap::new();
         let came = new.iter().filter(|(id, _)| !old.contains_key(id));
         let went = old.iter().filter(|(id, _)| !new.contains_key(id));
-        for (_, name) in came.chain(went).filter(|(_, name)| !own.names.contains(name)) {
-            // §5.4: its parent has got or lost a child.
+        for (_, name) in came.chain(went).filter(|(_, name)| !own.names.contains(**name)) {
+            // Its parent has got or lost a child.
             let parent = name.parent().filter(|parent| !own.names.contains(parent));
-            affected.extend([Some(name.clone()), parent].into_iter().flatten().map(|name| (name, None)));
+            let names = [Some((*name).clone()), parent].into_iter().flatten();
+            affected.extend(names.map(|name| (name, None)));
         }
         // What moves along with its parent is not told of.
         let moves_along = |from: &MailboxName, to: &MailboxName| {
             let mut parents = std::iter::successors(from.parent(), MailboxName::parent);
             parents.any(|parent| {
                 let renamed = before.named(&parent).and_then(|mailbox| new.get(&mailbox.id));
-                renamed.is_some_and(|now| *now != parent && from.rebased(&parent, now).as_ref() == Some(to))
+                renamed.is_some_and(|now| **now != parent && from.rebased(&parent, now).as_ref() == Some(to))
             })
         };
         for (id, to) in &new {
             if let Some(from) = old.get(id)
                 && from != to
-                && !own.names.contains(to)
+                && !own.names.contains(*to)
                 && !moves_along(from, to)
             {
-                affected.insert(to.clone(), Some(from.clone()));
+                affected.insert((*to).clone(), Some((*from).clone()));
             }
         }
         affected

@@ -57,7 +57,18 @@ impl Session {
         let came = delta.changed.iter().map(|message| message.uid).filter(is_new).collect::<UidSet>();
         let came = came.difference(&own);
         let has_gone = selected.view.has_gone();
-        self.tell_expunged(&updates, wire);
+        self.tell_updates(&updates, wire).await?;
+        let items = self.items_of_new();
+        let fetched = self.tell_followed(&delta, &came, &items, wire).await?;
+        self.fetch_unasked(&came.difference(&fetched), items, wire).await?;
+        if had_gone || has_gone {
+            self.told_through(wire);
+        }
+        Ok(())
+    }
+
+    async fn tell_updates(&mut self, updates: &[Update], wire: &mut Wire) -> Result<(), Fail> {
+        self.tell_expunged(updates, wire);
         // RFC 7162 §3.2.10, RFC 9586 §3: with QRESYNC or UIDONLY all expunges are one VANISHED, which comes where they would.
         let by_uid = self.qresync || self.uid_only;
         let vanished: UidSet = match by_uid {
@@ -73,12 +84,6 @@ impl Session {
             tell(update, as_client_wants, wire);
             wire.relieve().await?;
         }
-        let items = self.items_of_new();
-        let fetched = self.tell_followed(&delta, &came, &items, wire).await?;
-        self.fetch_unasked(&came.difference(&fetched), items, wire).await?;
-        if had_gone || has_gone {
-            self.told_through(wire);
-        }
         Ok(())
     }
 
@@ -88,7 +93,8 @@ impl Session {
             selected.view.forget_withheld();
         }
         // A message that is in both is told of as it is now.
-        delta.changed.retain(|message| messages.iter().all(|other| other.uid != message.uid));
+        let again: UidSet = messages.iter().map(|message| message.uid).collect();
+        delta.changed.retain(|message| !again.contains(message.uid));
         delta.changed.extend(messages);
         delta.changed.sort_by_key(|message| message.uid);
     }
