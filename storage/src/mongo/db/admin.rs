@@ -8,12 +8,12 @@ use mongodb::options::{ReadPreference, SelectionCriteria};
 impl Db {
     /// What the replica set says of its members, asked of any member that can be reached.
     pub async fn members(&self) -> Result<Document, DbError> {
-        let admin = self.database.client().database("admin");
         let nearest = SelectionCriteria::ReadPreference(ReadPreference::Nearest { options: None });
-        let run = async move {
+        self.within("asking for the members", async move |database| {
+            let admin = database.client().database("admin");
             admin.run_command(doc! { "replSetGetStatus": 1 }).selection_criteria(nearest).await
-        };
-        super::client::within(self.patience, "asking for the members", run).await
+        })
+        .await
     }
 
     pub async fn collections(&self) -> Result<Vec<String>, DbError> {

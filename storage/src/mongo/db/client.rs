@@ -1,15 +1,18 @@
 //! The connection.
 
 use super::error::DbError;
+use super::pool::Pools;
 use super::session::Session;
 use crate::mongo::mistakes::Mistakes;
+use mongodb::Database;
 use mongodb::bson::{Document, doc};
+use mongodb::error::Result as DriverResult;
 use mongodb::options::{
     Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, TransactionOptions,
     WriteConcern,
 };
-use mongodb::{Client, Collection, Database};
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long things may take.
@@ -22,6 +25,10 @@ pub struct Settings {
     pub connect: Duration,
     /// How often members are asked how they are: bounds how late an election is noticed.
     pub heartbeat: Duration,
+    /// How long the driver's client is kept at least before it is given up for another. What one that was given up has
+    /// under way ends only when the kernel gives up its connections, a quarter of an hour later, and until then it goes
+    /// on watching the members: so there are some thirty of them at most.
+    pub kept: Duration,
 }
 
 impl Default for Settings {
@@ -31,6 +38,7 @@ impl Default for Settings {
             selection: Duration::from_secs(2),
             connect: Duration::from_secs(2),
             heartbeat: Duration::from_millis(500),
+            kept: Duration::from_secs(30),
         }
     }
 }
@@ -38,8 +46,7 @@ impl Default for Settings {
 /// A database of a replica set.
 #[derive(Clone)]
 pub struct Db {
-    client: Client,
-    pub(super) database: Database,
+    pools: Arc<Pools>,
     pub(super) patience: Duration,
     pub mistakes: Mistakes,
 }
@@ -65,9 +72,8 @@ impl Db {
         options.write_concern = Some(durable());
         options.read_concern = Some(ReadConcern::majority());
         options.selection_criteria = Some(primary());
-        let client = Client::with_options(options).map_err(|e| DbError::of_driver("connecting", &e))?;
-        let database = client.database(database);
-        Ok(Self { client, database, patience: settings.command, mistakes })
+        let pools = Arc::new(Pools::new(options, database, settings)?);
+        Ok(Self { pools, patience: settings.command, mistakes })
     }
 
     /// What the member that is the primary says of itself.
@@ -77,13 +83,21 @@ impl Db {
 
     /// A command outside of any session.
     pub(super) async fn run(&self, doing: &'static str, command: Document) -> Result<Document, DbError> {
-        let database = self.database.clone();
-        let run = async move { database.run_command(command).selection_criteria(primary()).await };
-        within(self.patience, doing, run).await
+        self.within(doing, async move |database| {
+            database.run_command(command).selection_criteria(primary()).await
+        })
+        .await
     }
 
-    pub(super) fn collection(&self, name: &str) -> Collection<Document> {
-        self.database.collection(name)
+    /// Runs one of the driver's operations and waits for it as long as commands may take.
+    pub(super) async fn within<T: Send + 'static, F: Future<Output = DriverResult<T>> + Send + 'static>(
+        &self,
+        doing: &'static str,
+        operation: impl FnOnce(Database) -> F,
+    ) -> Result<T, DbError> {
+        let pool = self.pools.current()?;
+        let operation = operation(pool.database.clone());
+        pool.within(doing, operation).await?.map_err(|e| DbError::of_driver(doing, &e))
     }
 
     /// A transaction: its reads all see one moment, and once it is committed, if only to that end, it is known that
@@ -94,13 +108,20 @@ impl Db {
             .write_concern(durable())
             .selection_criteria(primary())
             .build();
-        let client = self.client.clone();
-        let start = async move {
+        let doing = "starting a transaction";
+        let pool = self.pools.current()?;
+        let client = pool.client.clone();
+        // Sends nothing to a server: the first command of the transaction starts it there.
+        let start = tokio::spawn(async move {
             let mut session = client.start_session().await?;
             session.start_transaction().with_options(options).await?;
             Ok(session)
-        };
-        Ok(Session::new(within(self.patience, "starting a transaction", start).await?, self.clone()))
+        });
+        match tokio::time::timeout(self.patience, start).await {
+            Ok(Ok(Ok(session))) => Ok(Session::new(session, pool, self.clone())),
+            Ok(Ok(Err(error))) => Err(DbError::of_driver(doing, &error)),
+            Ok(Err(_)) | Err(_) => Err(DbError::late(doing)),
+        }
     }
 
     /// For tests.
@@ -116,16 +137,4 @@ pub(super) fn durable() -> WriteConcern {
 
 fn primary() -> SelectionCriteria {
     SelectionCriteria::ReadPreference(ReadPreference::Primary)
-}
-
-/// Runs a driver's operation on a task of its own and waits for it so long.
-pub(super) async fn within<T: Send + 'static>(
-    patience: Duration,
-    doing: &'static str,
-    operation: impl Future<Output = mongodb::error::Result<T>> + Send + 'static,
-) -> Result<T, DbError> {
-    match tokio::time::timeout(patience, tokio::spawn(operation)).await {
-        Ok(Ok(outcome)) => outcome.map_err(|e| DbError::of_driver(doing, &e)),
-        Ok(Err(_)) | Err(_) => Err(DbError::late(doing)),
-    }
 }

@@ -95,9 +95,11 @@ impl Db {
 
     /// A document as a majority has it, outside of any transaction.
     pub async fn find_one(&self, collection: &str, filter: Document) -> Result<Option<Document>, DbError> {
-        let collection = self.collection(collection);
-        super::client::within(self.patience, "reading", async move { collection.find_one(filter).await })
-            .await
+        self.within("reading", |database| {
+            let collection = database.collection(collection);
+            async move { collection.find_one(filter).await }
+        })
+        .await
     }
 
     /// A document as it is now: what was acknowledged before this began is seen, by whomever it was written, and what is
@@ -110,44 +112,50 @@ impl Db {
         id: Bson,
         fields: Option<Document>,
     ) -> Result<Option<Document>, DbError> {
-        let (collection, patience) = (self.collection(collection), self.patience);
-        let is_believed = self.mistakes.reads_stale;
-        let run = async move {
-            let mut find = collection.find_one(doc! { "_id": id });
-            if let Some(fields) = fields {
-                find = find.projection(fields);
+        let (patience, is_believed) = (self.patience, self.mistakes.reads_stale);
+        self.within("reading", |database| {
+            let collection = database.collection::<Document>(collection);
+            async move {
+                let mut find = collection.find_one(doc! { "_id": id });
+                if let Some(fields) = fields {
+                    find = find.projection(fields);
+                }
+                if is_believed {
+                    let anybody = ReadPreference::Nearest { options: None };
+                    return find
+                        .read_concern(ReadConcern::local())
+                        .selection_criteria(SelectionCriteria::ReadPreference(anybody))
+                        .await;
+                }
+                find.read_concern(ReadConcern::linearizable()).max_time(patience).await
             }
-            if is_believed {
-                let anybody = ReadPreference::Nearest { options: None };
-                return find
-                    .read_concern(ReadConcern::local())
-                    .selection_criteria(SelectionCriteria::ReadPreference(anybody))
-                    .await;
-            }
-            find.read_concern(ReadConcern::linearizable()).max_time(patience).await
-        };
-        super::client::within(patience, "reading", run).await
+        })
+        .await
     }
 
     /// Documents as a majority has them, outside of any transaction.
     pub async fn find(&self, collection: &str, find: Find) -> Result<Vec<Document>, DbError> {
-        let collection = self.collection(collection);
-        let run = async move {
-            let cursor = collection.find(find.filter.clone()).with_options(find.options()).await?;
-            cursor.try_collect().await
-        };
-        super::client::within(self.patience, "reading", run).await
+        self.within("reading", |database| {
+            let collection = database.collection(collection);
+            async move {
+                let cursor = collection.find(find.filter.clone()).with_options(find.options()).await?;
+                cursor.try_collect().await
+            }
+        })
+        .await
     }
 
     /// Changes one document and answers how it is then, outside of any transaction.
     pub async fn modify(&self, collection: &str, update: Update) -> Result<Option<Document>, DbError> {
-        let collection = self.collection(collection);
         let Update { filter, change, upsert, .. } = update;
-        let run = async move {
-            let modify = collection.find_one_and_update(filter, change).upsert(upsert);
-            modify.return_document(ReturnDocument::After).await
-        };
-        super::client::within(self.patience, "changing a document", run).await
+        self.within("changing a document", |database| {
+            let collection = database.collection(collection);
+            async move {
+                let modify = collection.find_one_and_update(filter, change).upsert(upsert);
+                modify.return_document(ReturnDocument::After).await
+            }
+        })
+        .await
     }
 
     /// Changes documents outside of any transaction; how many there were. Each change has to bear repetition.
@@ -170,7 +178,7 @@ impl Db {
 
 impl Session {
     pub async fn find(&mut self, collection: &str, find: Find) -> Result<Vec<Document>, DbError> {
-        let collection = self.db.collection(collection);
+        let collection = self.collection(collection);
         self.run("reading", move |session| {
             Box::pin(async move {
                 let (filter, options) = (find.filter.clone(), find.options());
@@ -197,7 +205,7 @@ impl Session {
         filter: Document,
         change: Document,
     ) -> Result<Option<Document>, DbError> {
-        let collection = self.db.collection(collection);
+        let collection = self.collection(collection);
         self.run("changing a document", move |session| {
             Box::pin(async move {
                 let modify = collection.find_one_and_update(filter, change);
@@ -235,7 +243,7 @@ impl Session {
     }
 
     async fn write(&mut self, command: Document) -> Result<u64, DbError> {
-        let database = self.db.database.clone();
+        let database = self.pool.database.clone();
         let reply = self
             .run("writing", move |session| {
                 Box::pin(async move { database.run_command(command).session(session).await })

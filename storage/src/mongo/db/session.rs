@@ -2,9 +2,12 @@
 
 use super::client::Db;
 use super::error::{DbError, Kind};
+use super::pool::Pool;
 use futures_util::future::BoxFuture;
-use mongodb::ClientSession;
+use mongodb::bson::Document;
 use mongodb::error::Result as DriverResult;
+use mongodb::{ClientSession, Collection};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a commit that was answered early is kept back.
@@ -12,13 +15,19 @@ const EARLY: Duration = Duration::from_millis(200);
 
 pub struct Session {
     pub(super) db: Db,
+    /// Whose session it is.
+    pub(super) pool: Arc<Pool>,
     /// `None` while a command is under way on its task, and for good once one was late.
     inner: Option<Box<ClientSession>>,
 }
 
 impl Session {
-    pub(super) fn new(inner: ClientSession, db: Db) -> Self {
-        Self { db, inner: Some(Box::new(inner)) }
+    pub(super) fn new(inner: ClientSession, pool: Arc<Pool>, db: Db) -> Self {
+        Self { db, pool, inner: Some(Box::new(inner)) }
+    }
+
+    pub(super) fn collection(&self, name: &str) -> Collection<Document> {
+        self.pool.database.collection(name)
     }
 
     /// Runs one of the driver's operations on this session.
@@ -27,27 +36,14 @@ impl Session {
         doing: &'static str,
         operation: impl for<'a> FnOnce(&'a mut ClientSession) -> BoxFuture<'a, DriverResult<T>> + Send + 'static,
     ) -> Result<T, DbError> {
-        self.run_within(self.db.patience, doing, operation).await
-    }
-
-    async fn run_within<T: Send + 'static>(
-        &mut self,
-        patience: Duration,
-        doing: &'static str,
-        operation: impl for<'a> FnOnce(&'a mut ClientSession) -> BoxFuture<'a, DriverResult<T>> + Send + 'static,
-    ) -> Result<T, DbError> {
         let mut session = self.inner.take().ok_or_else(|| DbError::lost(doing))?;
-        let task = tokio::spawn(async move {
+        let run = async move {
             let outcome = operation(&mut session).await;
             (outcome, session)
-        });
-        match tokio::time::timeout(patience, task).await {
-            Ok(Ok((outcome, session))) => {
-                self.inner = Some(session);
-                outcome.map_err(|e| DbError::of_driver(doing, &e))
-            }
-            Ok(Err(_)) | Err(_) => Err(DbError::late(doing)),
-        }
+        };
+        let (outcome, session) = self.pool.within(doing, run).await?;
+        self.inner = Some(session);
+        outcome.map_err(|e| DbError::of_driver(doing, &e))
     }
 
     /// Commits, or commits again after an unknown outcome: the server remembers the transaction's.
