@@ -4,7 +4,7 @@ use super::faults::Faults;
 use super::hosts::Ground;
 use super::stage::{BALANCER, Controls, Stage};
 use super::swarm::{Kind, Swarm};
-use super::upkeep;
+use super::upkeep::{self, Left};
 use crate::check::{self, Facts, Finding};
 use crate::clients::{Book, Shared};
 use crate::history::{Event, History};
@@ -222,7 +222,8 @@ impl<'a> Run<'a> {
         }
         if self.until("all members are level", READY, |run| run.stage.members_are_level()) {
             self.differences = self.stage.differences();
-            self.differences.extend(self.left_behind());
+            let left = self.left_behind();
+            self.differences.extend(left);
         }
     }
 
@@ -241,7 +242,7 @@ impl<'a> Run<'a> {
     }
 
     /// What should have been cleaned up by now.
-    fn left_behind(&self) -> Vec<String> {
+    fn left_behind(&mut self) -> Vec<String> {
         let Some(expiry) = &self.plan.swarm.expiry else { return Vec::new() };
         let Some(quiet) = self.ended.borrow().as_ref().map(|ended| ended.quiet_from) else {
             return Vec::new();
@@ -252,7 +253,14 @@ impl<'a> Run<'a> {
         if now < self.healed + patience {
             return Vec::new();
         }
-        self.stage.left_behind(patience, expiry.upkeep.garbage_age, now > quiet + patience)
+        let age = expiry.upkeep.garbage_age;
+        let left = self.stage.left_behind(patience, age);
+        if now <= quiet + patience || !left.has_waiting() {
+            return left.findings(&Left::default());
+        }
+        // What expires at this moment makes new ones.
+        self.pass(patience);
+        left.findings(&self.stage.left_behind(patience, age))
     }
 
     fn report(mut self, struck: BTreeMap<Kind, u64>) -> Report {

@@ -4,7 +4,7 @@ use super::coverage::Coverage;
 use super::hosts::{Ground, Host, MONGO_PORT, MemberHost, NodeHost};
 use super::redis;
 use super::swarm::Swarm;
-use super::upkeep::{self, Due};
+use super::upkeep::{self, Due, Left};
 use crate::HostClock;
 use crate::balancer::Balancer;
 use crate::node::Cluster;
@@ -314,12 +314,12 @@ impl Stage {
     }
 
     /// What has not been cleaned up, though by every node's clock its time came so long ago.
-    pub fn left_behind(&self, patience: Duration, garbage_age: Duration, is_quiet: bool) -> Vec<String> {
-        let Some(member) = self.members[0].inside() else { return Vec::new() };
+    pub fn left_behind(&self, patience: Duration, garbage_age: Duration) -> Left {
+        let Some(member) = self.members[0].inside() else { return Left::default() };
         let patience = i64::try_from(patience.as_millis()).expect("minutes at most");
         let now = HostClock::at(self.elapsed()).millis();
         let expired_ms = now + self.off_ms.0 - patience;
-        upkeep::left(&member.everything(), Due { expired_ms, garbage_age, is_quiet })
+        upkeep::left(&member.everything(), Due { expired_ms, garbage_age })
     }
 
     /// What members that are level have not alike, a line for each collection and member.

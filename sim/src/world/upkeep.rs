@@ -106,12 +106,19 @@ pub struct Due {
     /// By all nodes' clocks, what expires by then is gone. In milliseconds since 1970.
     pub expired_ms: i64,
     pub garbage_age: Duration,
-    /// Nobody has asked for anything for so long that nothing may be left that waits without a time.
-    pub is_quiet: bool,
 }
 
-/// One finding for each collection in which something is left whose time has come.
-pub fn left(documents: &BTreeMap<String, Vec<Document>>, due: Due) -> Vec<String> {
+/// What is there that could have been gone.
+#[derive(Debug, Default)]
+pub struct Left {
+    /// How many documents of each collection their time has come for.
+    due: Vec<(&'static str, usize)>,
+    /// Those that wait without a time, by collection and `_id`: each for the next sweep, whenever it was made.
+    waiting: BTreeSet<(&'static str, String)>,
+}
+
+/// Looks for what is left whose time has come.
+pub fn left(documents: &BTreeMap<String, Vec<Document>>, due: Due) -> Left {
     let age = i64::try_from(due.garbage_age.as_millis()).unwrap_or(i64::MAX);
     let until = |name, field, ms| {
         let all = documents.get(&format!("{DATABASE}{name}"));
@@ -125,12 +132,29 @@ pub fn left(documents: &BTreeMap<String, Vec<Document>>, due: Due) -> Vec<String
         until("garbage", "at", due.expired_ms - age),
         until("blobs", "check", due.expired_ms),
     ];
-    let waiting = ["purges", "deltas"].map(|name| {
-        let all = documents.get(&format!("{DATABASE}{name}")).filter(|_| due.is_quiet);
-        (name, all.map_or(0, Vec::len))
+    let waiting = ["purges", "deltas"].into_iter().flat_map(|name| {
+        let all = documents.get(&format!("{DATABASE}{name}")).into_iter().flatten();
+        all.map(move |document| (name, format!("{:?}", document.get("_id"))))
     });
-    let left = dated.into_iter().chain(waiting).filter(|(_, count)| *count > 0);
-    left.map(|(name, count)| format!("left behind: {count} of {name}, whose time has come")).collect()
+    Left { due: dated.into_iter().filter(|(_, count)| *count > 0).collect(), waiting: waiting.collect() }
+}
+
+impl Left {
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// One finding for each collection in which something is left. Of what waits without a time only that counts which
+    /// is still there when it is looked at again, so much later that a sweep must have come by.
+    pub fn findings(mut self, later: &Left) -> Vec<String> {
+        self.waiting.retain(|waiting| later.waiting.contains(waiting));
+        for name in ["purges", "deltas"] {
+            let count = self.waiting.iter().filter(|(collection, _)| *collection == name).count();
+            self.due.extend((count > 0).then_some((name, count)));
+        }
+        let told = |(name, count)| format!("left behind: {count} of {name}, whose time has come");
+        self.due.into_iter().map(told).collect()
+    }
 }
 
 #[cfg(test)]
@@ -184,16 +208,20 @@ mod tests {
     fn nothing_is_left_whose_time_has_come() {
         let at = |ms| Bson::DateTime(DateTime::from_millis(ms));
         let one = |name: &str, document| BTreeMap::from([(format!("{DATABASE}{name}"), vec![document])]);
-        let due = Due { expired_ms: 10_000, garbage_age: Duration::from_secs(3), is_quiet: true };
+        let due = Due { expired_ms: 10_000, garbage_age: Duration::from_secs(3) };
+        let found = |first: &_, later: &_| left(first, due).findings(&left(later, due));
         for (name, field, first_that_may_stay) in
             [("accounts", "expires", 10_001), ("messages", "expires", 10_001), ("garbage", "at", 7_001)]
         {
-            let left = |ms| left(&one(name, doc! { field: at(ms) }), due).len();
+            let left = |ms| found(&one(name, doc! { field: at(ms) }), &BTreeMap::new()).len();
             assert_eq!((left(first_that_may_stay), left(first_that_may_stay - 1)), (0, 1), "{name}");
         }
-        assert_eq!(left(&one("blobs", doc! { "_id": 1 }), due).len(), 0, "one that is in use");
-        let purges = one("purges", doc! { "_id": 1 });
-        assert_eq!(left(&purges, due).len(), 1);
-        assert_eq!(left(&purges, Due { is_quiet: false, ..due }).len(), 0);
+        let used = one("blobs", doc! { "_id": 1 });
+        assert_eq!(found(&used, &used), [""; 0]);
+        for name in ["purges", "deltas"] {
+            let waiting = |id: i32| one(name, doc! { "_id": id });
+            assert_eq!(found(&waiting(1), &waiting(2)), [""; 0], "another one");
+            assert_eq!(found(&waiting(1), &waiting(1)).len(), 1, "{name}");
+        }
     }
 }
