@@ -23,8 +23,9 @@ mod verdict;
 
 pub use case::{Case, parse};
 pub use layout::Layout;
+pub use response::{Response, Value};
 pub use runner::{Dial, Dialing, Target, run};
-pub use talk::{Stream, Talk};
+pub use talk::{Answer, Stream, Talk, Untagged};
 pub use verdict::{Outcome, Verdict};
 
 /// The cases that come with the suite: names of the files and what is in them.

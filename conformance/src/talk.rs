@@ -52,9 +52,15 @@ impl Answer {
 }
 
 impl Talk {
-    pub(crate) fn new(io: Box<dyn Stream>, name: &str) -> Self {
+    /// `name` is what the tags of its commands begin with.
+    pub fn new(io: Box<dyn Stream>, name: &str) -> Self {
         let (model, transcript) = (Model::default(), String::new());
         Talk { io: BufReader::new(io), name: name.into(), next_tag: 0, model, transcript }
+    }
+
+    /// What was said, as far as it is kept.
+    pub fn transcript(&self) -> &str {
+        &self.transcript
     }
 
     /// A command of the case, and whether it brought what it must.

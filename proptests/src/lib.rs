@@ -3,6 +3,7 @@
 mod config;
 pub mod imap;
 pub mod mime;
+pub mod sessions;
 mod sled_backend;
 pub mod store_ops;
 pub mod view;

@@ -6,6 +6,7 @@ use crate::imap::encode::{Code, Status, Untagged};
 use crate::imap::types::{By, SequenceSet, StoreChange};
 use crate::imap::wire::Wire;
 use gadwall_storage::{FlagsNow, Uid, UidSet};
+use std::collections::BTreeSet;
 
 /// Whether the client can tell the flags of a message from its own command and what it was told before.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,8 +35,12 @@ impl Session {
         let stored = store.set_flags(op, at, &uids, &change.flags, unchanged_since).await?;
         self.learn(stored.messages.iter().map(|m| &m.flags), wire);
         // RFC 3501 §6.4.6: what others did to the flags is told even to a client that asked for silence about its own
-        // change. The journal counts every change, so where one more has passed than this, somebody else's is in it.
-        let knows = if change.silent && stored.modseq.get() > modseq + 1 { Knows::Part } else { Knows::All };
+        // change. The journal counts every change, so where more have passed than this command has made, somebody
+        // else's is among them; it makes none when all flags were so already.
+        let changed = stored.messages.iter().filter(|message| message.changed);
+        let own = changed.map(|message| message.modseq).collect::<BTreeSet<_>>().len() as u64;
+        let knows =
+            if change.silent && stored.modseq.get() > modseq + own { Knows::Part } else { Knows::All };
         for message in &stored.messages {
             self.answer(message, by, change.silent, knows, wire);
             wire.relieve().await?;
