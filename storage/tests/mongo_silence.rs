@@ -64,9 +64,9 @@ impl Wire {
     fn fall_silent(&self) {
         self.shared.stillborn.store(2, Ordering::Relaxed);
         let connections = self.shared.connections.lock().unwrap();
-        let used = connections.iter().filter(|connection| *connection.is_used.borrow());
-        let silent = used.map(|connection| connection.is_silent.send_replace(true)).count();
-        assert!(silent > 0, "none carries commands");
+        let used: Vec<_> = connections.iter().filter(|connection| *connection.is_used.borrow()).collect();
+        assert!(!used.is_empty(), "none carries commands");
+        used.iter().for_each(|connection| _ = connection.is_silent.send_replace(true));
     }
 }
 
