@@ -51,8 +51,10 @@ pub enum Command {
         mailbox: usize,
         examines: bool,
     },
-    /// Goes, and comes back with what it knew (RFC 7162 §3.2.5), where QRESYNC is enabled.
-    Resync,
+    /// Goes, and next time comes back with what it knew (RFC 7162 §3.2.5), where QRESYNC is enabled.
+    Resync {
+        says: Says,
+    },
     Close,
     Unselect,
     /// Begins to idle; whatever this connection does next ends it.
@@ -76,6 +78,15 @@ pub enum Since {
     Zero,
 }
 
+/// What a client that comes back says of what it knows, beside the modseq.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Says {
+    Nothing,
+    Uids,
+    /// Which UIDs it knows under which message numbers as well, every other one (RFC 7162 §3.2.5.2).
+    Numbers,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
     Flags,
@@ -95,16 +106,20 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn command() -> impl Strategy<Value = Command> {
-    let places = || prop_oneof![any::<u16>(), (0u16..16).prop_map(|place| 1 << place)];
-    let mailbox = || prop_oneof![3 => Just(0), 1 => Just(1)];
-    let flags = || 0u8..1 << FLAGS.len();
+    // Mostly the same few, so that they get into each other's way.
+    let places =
+        || prop_oneof![1 => any::<u16>(), 1 => 0u16..16, 4 => (0u16..4).prop_map(|place| 1 << place)];
+    let mailbox = || prop_oneof![5 => Just(0), 1 => Just(1)];
+    let flags =
+        || prop_oneof![2 => (0..FLAGS.len()).prop_map(|flag| 1u8 << flag), 1 => 0u8..1 << FLAGS.len()];
+    let says = prop_oneof![Just(Says::Nothing), Just(Says::Uids), Just(Says::Numbers)];
     let how = prop_oneof![1 => Just(How::Set), 2 => Just(How::Add), 1 => Just(How::Remove)];
     let since = prop_oneof![3 => Just(Since::Unconditional), 2 => Just(Since::Told), 1 => Just(Since::Zero)];
     let what = prop_oneof![2 => Just(What::Flags), 1 => Just(What::Body), 1 => Just(What::Peek)];
     prop_oneof![
         6 => (mailbox(), flags(), 1usize..3)
             .prop_map(|(to, flags, count)| Command::Append { to, flags, count }),
-        7 => (places(), any::<bool>(), how, flags(), any::<bool>(), since).prop_map(
+        10 => (places(), any::<bool>(), how, flags(), any::<bool>(), since).prop_map(
             |(places, by_uid, how, flags, silent, since)| {
                 Command::Store { places, by_uid, how, flags, silent, since }
             }
@@ -118,11 +133,10 @@ fn command() -> impl Strategy<Value = Command> {
         2 => (any::<bool>(), 0..FLAGS.len(), any::<bool>())
             .prop_map(|(by_uid, flag, is_set)| Command::Search { by_uid, flag, is_set }),
         4 => Just(Command::Noop),
-        2 => (mailbox(), prop::bool::weighted(0.2))
+        1 => (mailbox(), prop::bool::weighted(0.2))
             .prop_map(|(mailbox, examines)| Command::Select { mailbox, examines }),
-        2 => Just(Command::Resync),
-        1 => Just(Command::Close),
-        1 => Just(Command::Unselect),
+        3 => says.prop_map(|says| Command::Resync { says }),
+        1 => prop_oneof![Just(Command::Close), Just(Command::Unselect)],
         2 => Just(Command::Idle),
     ]
 }

@@ -1,6 +1,6 @@
 //! Connections, the mailboxes as they must be, and what makes sure that the one tells of the other.
 
-use super::command::{Command, ENABLED, FLAGS, How, MAILBOXES, Since, Step, What};
+use super::command::{Command, ENABLED, FLAGS, How, MAILBOXES, Says, Since, Step, What};
 use super::mailbox::{Mailbox, flags};
 use super::picture::{Fetched, Known, Picture, numbers};
 use crate::world::World;
@@ -10,6 +10,9 @@ use std::fmt::Write as _;
 
 type Outcome = Result<(), String>;
 type Told = Vec<(Option<u32>, Fetched)>;
+
+/// How many messages there are when a play begins.
+const MESSAGES: usize = 4;
 
 /// A connection and what it knows.
 struct Connection {
@@ -77,6 +80,8 @@ impl Play {
     }
 
     async fn play(&mut self, steps: &[Step]) -> Outcome {
+        self.append(0, 0, 0, MESSAGES).await?;
+        self.look().await?;
         for who in 0..self.connections.len() {
             self.select(who, 0, false).await?;
         }
@@ -101,7 +106,7 @@ impl Play {
             return match command {
                 Command::Append { to, flags, count } => self.append(who, *to, *flags, *count).await,
                 Command::Select { mailbox, examines } => self.select(who, *mailbox, *examines).await,
-                Command::Resync => self.resync(who).await,
+                Command::Resync { says } => self.resync(who, *says).await,
                 _ => Ok(()),
             };
         };
@@ -140,7 +145,7 @@ impl Play {
             }
             Command::Noop => self.noop(who).await,
             Command::Select { mailbox, examines } => self.select(who, *mailbox, *examines).await,
-            Command::Resync | Command::Unselect => {
+            Command::Resync { .. } | Command::Unselect => {
                 let answer = self.connections[who].talk.expect_ok("UNSELECT").await?;
                 self.hear(who, &answer.untagged)?;
                 let connection = &mut self.connections[who];
@@ -182,17 +187,21 @@ impl Play {
         {
             selected.modseq = selected.modseq.max(modseq);
         }
+        self.ask(who).await.map(|()| told)
+    }
+
+    /// Asks of each message that it knows nothing of.
+    async fn ask(&mut self, who: usize) -> Outcome {
         let connection = &mut self.connections[who];
-        let Some(selected) = &connection.selected else { return Ok(told) };
+        let Some(selected) = &connection.selected else { return Ok(()) };
         let Some(first) =
             selected.picture.0.iter().position(|known| known.uid.is_none() || known.flags.is_none())
         else {
-            return Ok(told);
+            return Ok(());
         };
         let items = if connection.has_modseqs { "UID FLAGS MODSEQ" } else { "UID FLAGS" };
         let answer = connection.talk.expect_ok(&format!("FETCH {}:* ({items})", first + 1)).await?;
-        self.hear(who, &answer.untagged)?;
-        Ok(told)
+        self.hear(who, &answer.untagged).map(|_| ())
     }
 
     async fn append(&mut self, who: usize, to: usize, bits: u8, count: usize) -> Outcome {
@@ -481,16 +490,25 @@ impl Play {
     }
 
     /// Comes back to where it was, with what it knew.
-    async fn resync(&mut self, who: usize) -> Outcome {
+    async fn resync(&mut self, who: usize, says: Says) -> Outcome {
         let connection = &mut self.connections[who];
         let Some(mut left) = connection.left.take().filter(|_| connection.has_qresync) else { return Ok(()) };
+        let uids: Vec<u32> = left.picture.uids().into_iter().flatten().collect();
         let mut known: BTreeMap<u32, Known> = BTreeMap::new();
         for message in std::mem::take(&mut left.picture.0) {
             known.extend(message.uid.map(|uid| (uid, message)));
         }
         let verb = if left.examines { "EXAMINE" } else { "SELECT" };
         let name = MAILBOXES[left.mailbox];
-        let parameters = format!("{} {}", left.uidvalidity, left.modseq.max(1));
+        let mut parameters = format!("{} {}", left.uidvalidity, left.modseq.max(1));
+        if says != Says::Nothing && !uids.is_empty() {
+            let _ = write!(parameters, " {}", joined(uids.iter()));
+        }
+        if says == Says::Numbers && !uids.is_empty() {
+            let pairs = || (1..).zip(&uids).step_by(2);
+            let (numbers, uids) = (pairs().map(|(n, _): (u32, _)| n), pairs().map(|(_, uid)| uid));
+            let _ = write!(parameters, " ({} {})", joined(numbers), joined(uids));
+        }
         let command = format!("{verb} {name} (QRESYNC ({parameters}))");
         let answer = connection.talk.expect_ok(&command).await?;
         let mut exists = None;
@@ -516,10 +534,16 @@ impl Play {
         }
         left.modseq = code_number(&answer, "HIGHESTMODSEQ").ok_or("HIGHESTMODSEQ is missing")?;
         left.picture = Picture(known.into_values().collect());
+        // Of others than it names it is told nothing (RFC 7162 §3.2.5.1): those are new, and it asks for them.
+        if let Some(exists) = exists.filter(|exists| says != Says::Nothing && *exists > left.picture.0.len())
+        {
+            left.picture.0.resize(exists, Known::default());
+        }
         if exists != Some(left.picture.0.len()) {
             return Err(format!("EXISTS {exists:?}, and it knows {:?}", left.picture.uids()));
         }
         connection.selected = Some(left);
+        self.ask(who).await?;
         self.knows_all(who)
     }
 
@@ -557,8 +581,7 @@ impl Play {
         if let Some(selected) = &mut connection.selected {
             selected.picture.hear(&untagged)?;
         }
-        let tagged = String::new();
-        self.take_in(who, &Answer { untagged: Vec::new(), tagged }).await.map(|_| ())
+        self.ask(who).await
     }
 
     /// Looks at the mailboxes with other eyes: they are what they must be, and modseqs have risen where they must.
