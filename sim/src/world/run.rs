@@ -141,8 +141,14 @@ impl<'a> Run<'a> {
             looks.wait_for(|look| *look).await?;
             workload.final_pass(shared, &nodes).await;
             let entropy = Arc::new(entropy(seed, "audit"));
-            let store = MongoStore::open(cluster.options(Arc::new(HostClock::default()), entropy)).await?;
-            audit.send_replace(store.audit().await?);
+            let options = cluster.options(Arc::new(HostClock::default()), entropy);
+            let found = match MongoStore::open(options).await {
+                Ok(store) => {
+                    store.audit().await.unwrap_or_else(|e| vec![format!("it can't be audited: {e}")])
+                }
+                Err(e) => vec![format!("it can't be opened: {e}")],
+            };
+            audit.send_replace(found);
             stand.send_replace(Stand::Looked);
             std::future::pending().await
         });
