@@ -34,8 +34,8 @@ pub(super) struct Pool {
     pub database: Database,
     made: Instant,
     settings: Settings,
-    /// When the last answer came, in milliseconds since it was made.
-    answered: AtomicU64,
+    /// How many commands have come to an end, well or not.
+    answers: AtomicU64,
     given_up: watch::Sender<bool>,
 }
 
@@ -64,26 +64,26 @@ impl Pool {
             client,
             made: Instant::now(),
             settings: settings.clone(),
-            answered: AtomicU64::new(0),
+            answers: AtomicU64::new(0),
             given_up: watch::Sender::new(false),
         })
     }
 
-    /// Runs an operation on a task of its own and waits for it as long as commands may take. One that is late goes on there, since the
-    /// driver must not be dropped in the middle of it, unless its client is given up altogether.
+    /// Runs an operation on a task of its own and waits for it as long as commands may take. One that is late goes on
+    /// there, since the driver must not be dropped in the middle of it, unless its client is given up altogether.
     pub async fn within<T: Send + 'static>(
         self: &Arc<Self>,
         doing: &'static str,
         operation: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, DbError> {
-        let began = self.age();
+        let before = self.answers.load(Ordering::Relaxed);
         let pool = self.clone();
-        let task = tokio::spawn(async move { pool.run(operation).await });
+        let task = tokio::spawn(async move { pool.run(doing, operation).await });
         match tokio::time::timeout(self.settings.command, task).await {
             Ok(Ok(Some(outcome))) => Ok(outcome),
             Ok(_) => Err(DbError::late(doing)),
             Err(_) => {
-                if self.answered.load(Ordering::Relaxed) < began {
+                if self.answers.load(Ordering::Relaxed) == before {
                     self.give_up(doing);
                 }
                 Err(DbError::late(doing))
@@ -92,7 +92,7 @@ impl Pool {
     }
 
     /// `None` when the client is given up before there is an outcome.
-    async fn run<T>(&self, operation: impl Future<Output = T>) -> Option<T> {
+    async fn run<T>(&self, doing: &str, operation: impl Future<Output = T>) -> Option<T> {
         let mut given_up = self.given_up.subscribe();
         let outcome = tokio::select! {
             biased;
@@ -100,8 +100,8 @@ impl Pool {
             _ = given_up.wait_for(|given_up| *given_up) => return None,
         };
         match outcome {
-            Some(_) => self.answered.store(self.age(), Ordering::Relaxed),
-            None => self.give_up("a command"),
+            Some(_) => _ = self.answers.fetch_add(1, Ordering::Relaxed),
+            None => self.give_up(doing),
         }
         outcome
     }
@@ -110,9 +110,5 @@ impl Pool {
         if self.made.elapsed() >= self.settings.kept && !self.given_up.send_replace(true) {
             tracing::warn!(doing, "MongoDB does not answer over the connections there are: others are made");
         }
-    }
-
-    fn age(&self) -> u64 {
-        u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
