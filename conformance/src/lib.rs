@@ -10,6 +10,7 @@ mod fixtures;
 mod layout;
 mod model;
 mod pattern;
+pub mod picture;
 pub mod profile;
 pub mod registry;
 pub mod report;

@@ -2,10 +2,8 @@
 
 use super::{Doing, case};
 use crate::case::Case;
-use crate::response::{Response, Value};
+use crate::picture::{Known, Picture};
 use crate::runner::{Running, Wrong};
-use crate::talk::Answer;
-use std::collections::BTreeSet;
 
 /// Mailboxes, each with a seed of its own.
 const ROUNDS: u64 = 4;
@@ -46,68 +44,21 @@ impl Dice {
     }
 }
 
-/// A message as a session has been told of it; `None` is what it was not told.
-#[derive(Debug, Clone, Default, PartialEq)]
-struct Message {
-    uid: Option<u64>,
-    /// Without \Recent, which is of a session.
-    flags: Option<BTreeSet<String>>,
+/// A change of the session's own of which it asked not to be told.
+fn forget_flags(picture: &mut Picture, numbers: std::ops::Range<usize>) {
+    picture.0[numbers].iter_mut().for_each(|message| message.flags = None);
 }
 
-#[derive(Debug, Default)]
-struct Picture(Vec<Message>);
-
-impl Picture {
-    fn take_in(&mut self, answer: &Answer) -> Result<(), String> {
-        for untagged in &answer.untagged {
-            let wrong = || format!("there are {} messages: {}", self.0.len(), untagged.text);
-            let Response::Numbered { number, kind, data } = &untagged.response else { continue };
-            let number = *number as usize;
-            match kind.as_str() {
-                "EXISTS" => self.0.resize(number, Message::default()),
-                "EXPUNGE" if (1..=self.0.len()).contains(&number) => _ = self.0.remove(number - 1),
-                "FETCH" if (1..=self.0.len()).contains(&number) => self.0[number - 1].learn(data),
-                "EXPUNGE" | "FETCH" => return Err(wrong()),
-                _ => {}
-            }
-        }
-        Ok(())
+/// Where a picture differs from what is there, as far as it goes.
+fn differs(picture: &Picture, there: &Picture) -> Option<String> {
+    if picture.0.len() != there.0.len() {
+        return Some(format!("{} messages, and there are {}", picture.0.len(), there.0.len()));
     }
-
-    /// A change of the session's own of which it asked not to be told.
-    fn forget_flags(&mut self, numbers: std::ops::Range<usize>) {
-        self.0[numbers].iter_mut().for_each(|message| message.flags = None);
-    }
-
-    /// Where it differs from what is there, as far as it goes.
-    fn differs(&self, there: &Picture) -> Option<String> {
-        if self.0.len() != there.0.len() {
-            return Some(format!("{} messages, and there are {}", self.0.len(), there.0.len()));
-        }
-        let differs = |(mine, there): &(&Message, &Message)| {
-            mine.uid.is_some() && mine.uid != there.uid || mine.flags.is_some() && mine.flags != there.flags
-        };
-        let pairs = self.0.iter().zip(&there.0);
-        pairs.clone().find(differs).map(|(mine, there)| format!("{mine:?}, and there is {there:?}"))
-    }
-}
-
-impl Message {
-    fn learn(&mut self, data: &[Value]) {
-        let items = data.first().and_then(Value::list).unwrap_or_default();
-        for pair in items.chunks(2) {
-            let [Value::Word(name), value] = pair else { continue };
-            match name.to_ascii_uppercase().as_str() {
-                "UID" => self.uid = value.number(),
-                "FLAGS" => {
-                    let flags = value.list().unwrap_or_default().iter().filter_map(Value::word);
-                    let flags = flags.map(str::to_ascii_lowercase).filter(|flag| flag != "\\recent");
-                    self.flags = Some(flags.collect());
-                }
-                _ => {}
-            }
-        }
-    }
+    let differs = |(mine, there): &(&Known, &Known)| {
+        mine.uid.is_some() && mine.uid != there.uid || mine.flags.is_some() && mine.flags != there.flags
+    };
+    let mut pairs = picture.0.iter().zip(&there.0);
+    pairs.find(differs).map(|(mine, there)| format!("{mine:?}, and there is {there:?}"))
 }
 
 fn one_picture<'a>(running: &'a mut Running<'_>) -> Doing<'a> {
@@ -126,7 +77,8 @@ async fn at_random(running: &mut Running<'_>, mailbox: &str, seed: u64) -> Resul
     let mut pictures: Vec<Picture> = Vec::new();
     for name in SESSIONS {
         let mut picture = Picture::default();
-        picture.take_in(&running.session(name).await?.expect_ok(&format!("SELECT {mailbox}")).await?)?;
+        picture
+            .hear(&running.session(name).await?.expect_ok(&format!("SELECT {mailbox}")).await?.untagged)?;
         pictures.push(picture);
     }
     for _ in 0..STEPS {
@@ -148,8 +100,8 @@ async fn at_random(running: &mut Running<'_>, mailbox: &str, seed: u64) -> Resul
                 // By UIDs only where all are known.
                 let uid = |number: usize| picture.0[number - 1].uid;
                 let (by, first, last) = match (kind, uid(first), uid(last)) {
-                    (2, Some(first), Some(last)) => ("UID ", first, last),
-                    _ => ("", first as u64, last as u64),
+                    (2, Some(first), Some(last)) => ("UID ", first as usize, last as usize),
+                    _ => ("", first, last),
                 };
                 format!("{by}STORE {first}:{last} {sign}{item} ({})", dice.flags())
             }
@@ -177,8 +129,8 @@ async fn at_random(running: &mut Running<'_>, mailbox: &str, seed: u64) -> Resul
             return Err(format!("{command}: {}", answer.tagged).into());
         }
         // Before what the answer tells: by that, numbers may have moved.
-        picture.forget_flags(forgotten);
-        picture.take_in(&answer)?;
+        forget_flags(picture, forgotten);
+        picture.hear(&answer.untagged)?;
     }
     agree(running, mailbox, pictures).await
 }
@@ -188,20 +140,20 @@ async fn agree(running: &mut Running<'_>, mailbox: &str, pictures: Vec<Picture>)
     let newcomer = running.session("d").await?;
     let selected = newcomer.expect_ok(&format!("EXAMINE {mailbox}")).await?;
     let mut there = Picture::default();
-    there.take_in(&selected)?;
+    there.hear(&selected.untagged)?;
     if !there.0.is_empty() {
-        there.take_in(&newcomer.expect_ok("FETCH 1:* (UID FLAGS)").await?)?;
+        there.hear(&newcomer.expect_ok("FETCH 1:* (UID FLAGS)").await?.untagged)?;
     }
     for (name, mut picture) in SESSIONS.into_iter().zip(pictures) {
         let talk = running.session(name).await?;
-        picture.take_in(&talk.expect_ok("NOOP").await?)?;
-        if let Some(difference) = picture.differs(&there) {
+        picture.hear(&talk.expect_ok("NOOP").await?.untagged)?;
+        if let Some(difference) = differs(&picture, &there) {
             return Err(format!("session {name} has been told of {difference}").into());
         }
         if !there.0.is_empty() {
-            picture.take_in(&talk.expect_ok("FETCH 1:* (UID FLAGS)").await?)?;
+            picture.hear(&talk.expect_ok("FETCH 1:* (UID FLAGS)").await?.untagged)?;
         }
-        if let Some(difference) = picture.differs(&there) {
+        if let Some(difference) = differs(&picture, &there) {
             return Err(format!("session {name} is shown {difference}").into());
         }
     }

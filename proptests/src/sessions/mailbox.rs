@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A message, by UID elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Without `\Recent`, which is of a session.
+    /// As a [`Known`](gadwall_conformance::picture::Known) has them.
     pub flags: BTreeSet<String>,
     /// What its text says.
     pub text: u32,
@@ -37,7 +37,18 @@ impl Default for Mailbox {
 /// The flags that these bits choose.
 pub fn flags(bits: u8) -> BTreeSet<String> {
     let chosen = FLAGS.into_iter().enumerate().filter(|(i, _)| bits >> i & 1 == 1);
-    chosen.map(|(_, flag)| flag.to_owned()).collect()
+    chosen.map(|(_, flag)| flag.to_ascii_lowercase()).collect()
+}
+
+impl How {
+    /// What STORE makes of the flags that there are.
+    pub fn apply(self, flags: &mut BTreeSet<String>, named: &BTreeSet<String>) {
+        match self {
+            How::Set => flags.clone_from(named),
+            How::Add => flags.extend(named.iter().cloned()),
+            How::Remove => flags.retain(|flag| !named.contains(flag)),
+        }
+    }
 }
 
 impl Mailbox {
@@ -53,18 +64,14 @@ impl Mailbox {
     pub fn store(&mut self, uid: u32, how: How, flags: &BTreeSet<String>) {
         let Some(message) = self.messages.get_mut(&uid) else { return };
         let before = message.flags.clone();
-        match how {
-            How::Set => message.flags = flags.clone(),
-            How::Add => message.flags.extend(flags.iter().cloned()),
-            How::Remove => message.flags.retain(|flag| !flags.contains(flag)),
-        }
+        how.apply(&mut message.flags, flags);
         let changes = if message.flags == before { &mut self.touched } else { &mut self.changed };
         changes.insert(uid);
     }
 
     /// Those of `among` with `\Deleted` go; which they were.
     pub fn expunge(&mut self, among: impl Fn(u32) -> bool) -> Vec<u32> {
-        let is_deleted = |message: &Message| message.flags.contains("\\Deleted");
+        let is_deleted = |message: &Message| message.flags.contains("\\deleted");
         let going: Vec<u32> = self
             .messages
             .iter()

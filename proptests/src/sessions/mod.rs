@@ -5,9 +5,11 @@
 //! is there; what it does not know is when a connection hears of what others did. So a connection has a picture made of
 //! nothing but what it was told (RFC 3501 §7), and that has to become the mailbox wherever the server must say all.
 
+mod answer;
+mod changes;
 mod command;
+mod looks;
 mod mailbox;
-mod picture;
 mod play;
 
 pub use command::{Command, Step, steps};

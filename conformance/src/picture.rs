@@ -1,12 +1,14 @@
 //! A mailbox as a connection was told of it.
 
-use gadwall_conformance::{Response, Untagged, Value};
+use crate::response::{Response, Value};
+use crate::talk::Untagged;
 use std::collections::BTreeSet;
 
 /// A message, as far as it was told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Known {
     pub uid: Option<u32>,
+    /// In small letters, and without `\Recent`, which is of a session.
     pub flags: Option<BTreeSet<String>>,
     pub modseq: Option<u64>,
 }
@@ -76,12 +78,6 @@ impl Picture {
         Ok(fetched)
     }
 
-    /// The messages in the places that the bits choose: number and UID.
-    pub fn at(&self, places: u16) -> Vec<(usize, u32)> {
-        let chosen = self.0.iter().enumerate().filter(|(i, _)| places >> (i % 16) & 1 == 1);
-        chosen.filter_map(|(i, known)| Some((i + 1, known.uid?))).collect()
-    }
-
     pub fn uids(&self) -> Vec<Option<u32>> {
         self.0.iter().map(|known| known.uid).collect()
     }
@@ -98,9 +94,9 @@ fn understood(data: &[Value]) -> Option<Fetched> {
         match name.to_ascii_uppercase().as_str() {
             "UID" => fetched.known.uid = Some(u32::try_from(value.number()?).ok()?),
             "FLAGS" => {
-                let flags = value.list()?.iter().map(|flag| flag.word().map(str::to_owned));
+                let flags = value.list()?.iter().map(|flag| flag.word().map(str::to_ascii_lowercase));
                 let flags: BTreeSet<String> = flags.collect::<Option<_>>()?;
-                let lasting = flags.into_iter().filter(|flag| flag != "\\Recent");
+                let lasting = flags.into_iter().filter(|flag| flag != "\\recent");
                 fetched.known.flags = Some(lasting.collect());
             }
             "MODSEQ" => fetched.known.modseq = Some(value.list()?.first()?.number()?),
@@ -108,7 +104,7 @@ fn understood(data: &[Value]) -> Option<Fetched> {
                 let (Value::Word(text) | Value::Text(text)) = value else { return None };
                 fetched.text = Some(text.clone());
             }
-            _ => return None,
+            _ => {}
         }
     }
     Some(fetched)
