@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Longer than any run takes on a slow machine: what takes longer hangs.
 const PATIENCE_SECS: u32 = 300;
@@ -89,22 +89,23 @@ impl Campaign {
 
     /// All, `jobs` at a time; each is shown to `seen` as it ends, which says whether to go on.
     fn all(&self, seeds: Range<u64>, seen: impl Fn(Outcome) -> bool + Sync) -> Result<(), String> {
-        let next = AtomicU64::new(seeds.start);
+        self.each(&seeds.collect::<Vec<_>>(), seen)
+    }
+
+    /// The same for seeds that do not follow each other.
+    fn each(&self, seeds: &[u64], seen: impl Fn(Outcome) -> bool + Sync) -> Result<(), String> {
+        let next = AtomicUsize::new(0);
         let failed = Mutex::new(None);
         std::thread::scope(|scope| {
             for _ in 0..self.jobs.max(1) {
                 scope.spawn(|| {
-                    loop {
-                        let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed >= seeds.end {
-                            return;
-                        }
-                        let go_on = self.once(seed).map(&seen).unwrap_or_else(|error| {
+                    while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let go_on = self.once(*seed).map(&seen).unwrap_or_else(|error| {
                             *failed.lock().expect("nothing panics here") = Some(error);
                             false
                         });
                         if !go_on {
-                            return next.store(seeds.end, Ordering::Relaxed);
+                            return next.store(seeds.len(), Ordering::Relaxed);
                         }
                     }
                 });
@@ -238,12 +239,16 @@ impl std::fmt::Display for Sums {
     }
 }
 
-/// Runs each seed in two processes: whether both are the same to the byte.
+/// Runs each seed in two processes, both at once: whether both are the same to the byte.
 pub fn meta(seeds: Range<u64>) -> Result<bool, String> {
     let campaign = Campaign { jobs: 1, told: Vec::new() };
     let mut same = true;
     for seed in seeds {
-        let (once, again) = (campaign.once(seed)?, campaign.once(seed)?);
+        let (once, again) = std::thread::scope(|scope| {
+            let again = scope.spawn(|| campaign.once(seed));
+            (campaign.once(seed), again.join().expect("a run is another process, and nothing panics here"))
+        });
+        let (once, again) = (once?, again?);
         let equal = once.report.is_some() && once.report == again.report;
         println!("seed {seed}: {}", if equal { "the same twice" } else { "DIFFERS" });
         if once.report.is_none() {
@@ -255,17 +260,22 @@ pub fn meta(seeds: Range<u64>) -> Result<bool, String> {
 }
 
 /// Seeds that have found something once, from a text with a line for each: the seed, the commit and what it was.
-/// Whether all are clean now.
+/// Whether all are clean now. They are told as they end, two at a time.
 pub fn regressions(text: &str) -> Result<bool, String> {
-    let campaign = Campaign { jobs: 1, told: Vec::new() };
-    let mut clean = true;
-    for (seed, about) in seeds_of(text)? {
-        let findings = campaign.once(seed)?.findings();
-        println!("seed {seed}: {about}: {}", if findings.is_empty() { "clean" } else { "AGAIN" });
-        findings.iter().for_each(|finding| println!("  {finding}"));
-        clean &= findings.is_empty();
-    }
-    Ok(clean)
+    let kept = seeds_of(text)?;
+    let campaign = Campaign { jobs: 2, told: Vec::new() };
+    let clean = AtomicBool::new(true);
+    let seeds: Vec<u64> = kept.iter().map(|(seed, _)| *seed).collect();
+    campaign.each(&seeds, |outcome| {
+        let findings = outcome.findings();
+        let verdict = if findings.is_empty() { "clean" } else { "AGAIN" };
+        let about = kept.iter().filter(|(seed, _)| *seed == outcome.seed).map(|(_, about)| *about);
+        let told = findings.iter().map(|finding| format!("\n  {finding}")).collect::<String>();
+        println!("seed {}: {}: {verdict}{told}", outcome.seed, about.collect::<Vec<_>>().join("; "));
+        clean.fetch_and(findings.is_empty(), Ordering::Relaxed);
+        true
+    })?;
+    Ok(clean.into_inner())
 }
 
 fn seeds_of(text: &str) -> Result<Vec<(u64, &str)>, String> {
