@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Longer than any run takes on a slow machine: what takes longer hangs.
 const PATIENCE_SECS: u32 = 300;
@@ -88,24 +88,27 @@ impl Campaign {
     }
 
     /// All, `jobs` at a time; each is shown to `seen` as it ends, which says whether to go on.
-    fn all(&self, seeds: Range<u64>, seen: impl Fn(Outcome) -> bool + Sync) -> Result<(), String> {
-        self.each(&seeds.collect::<Vec<_>>(), seen)
-    }
-
-    /// The same for seeds that do not follow each other.
-    fn each(&self, seeds: &[u64], seen: impl Fn(Outcome) -> bool + Sync) -> Result<(), String> {
-        let next = AtomicUsize::new(0);
+    fn all(
+        &self,
+        seeds: impl Iterator<Item = u64> + Send,
+        seen: impl Fn(Outcome) -> bool + Sync,
+    ) -> Result<(), String> {
+        // None: nothing more is begun.
+        let left = Mutex::new(Some(seeds));
         let failed = Mutex::new(None);
         std::thread::scope(|scope| {
             for _ in 0..self.jobs.max(1) {
                 scope.spawn(|| {
-                    while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let go_on = self.once(*seed).map(&seen).unwrap_or_else(|error| {
+                    loop {
+                        let next =
+                            left.lock().expect("nothing panics here").as_mut().and_then(Iterator::next);
+                        let Some(seed) = next else { return };
+                        let go_on = self.once(seed).map(&seen).unwrap_or_else(|error| {
                             *failed.lock().expect("nothing panics here") = Some(error);
                             false
                         });
                         if !go_on {
-                            return next.store(seeds.len(), Ordering::Relaxed);
+                            *left.lock().expect("nothing panics here") = None;
                         }
                     }
                 });
@@ -265,8 +268,7 @@ pub fn regressions(text: &str) -> Result<bool, String> {
     let kept = seeds_of(text)?;
     let campaign = Campaign { jobs: 2, told: Vec::new() };
     let clean = AtomicBool::new(true);
-    let seeds: Vec<u64> = kept.iter().map(|(seed, _)| *seed).collect();
-    campaign.each(&seeds, |outcome| {
+    campaign.all(kept.iter().map(|(seed, _)| *seed), |outcome| {
         let findings = outcome.findings();
         let verdict = if findings.is_empty() { "clean" } else { "AGAIN" };
         let about = kept.iter().filter(|(seed, _)| *seed == outcome.seed).map(|(_, about)| *about);
