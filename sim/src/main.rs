@@ -11,6 +11,10 @@ use std::ops::Range;
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// Documents are many small allocations: this one makes a run a tenth shorter than the C library's does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Runs Gadwall's cluster in simulated time, does to it what happens to machines, and checks what users were promised.
 #[derive(Parser)]
 #[command(name = "sim/run", args_conflicts_with_subcommands = true)]
@@ -59,8 +63,9 @@ struct Run {
 enum Command {
     /// Runs seeds twice, in two processes, and compares every byte
     Meta {
-        #[arg(long, value_parser = range, default_value = "0..5")]
-        seeds: Range<u64>,
+        /// These, instead of as many as it takes until each kind of fault has struck
+        #[arg(long, value_parser = range)]
+        seeds: Option<Range<u64>>,
     },
     /// Runs the seeds that have found something before: regressions/seeds.txt
     Regressions,

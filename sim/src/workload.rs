@@ -15,6 +15,7 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -203,11 +204,17 @@ impl Workload {
         late
     }
 
-    /// Looks at everything there is on each of these hosts, until it has been seen or `final_pass::TRIES` have failed.
+    /// Looks at everything there is on each of these hosts, at all of them at once, until it has been seen or
+    /// `final_pass::TRIES` have failed.
     pub async fn final_pass(&self, shared: Shared, hosts: &[String]) {
-        for (id, host) in (LOOKERS..).zip(hosts) {
+        let maildrops = Arc::default();
+        let lookers = (LOOKERS..).zip(hosts).map(|(id, host)| {
             let client = self.client(&shared, id, host);
-            Looker { client }.run().await;
+            tokio::spawn(Looker { client, maildrops: Arc::clone(&maildrops) }.run())
+        });
+        for looker in lookers.collect::<Vec<_>>() {
+            // A client that panics is a mistake of the simulation.
+            looker.await.expect("no client panics");
         }
     }
 

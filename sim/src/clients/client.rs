@@ -7,6 +7,7 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -23,9 +24,14 @@ pub struct Shared {
     pub acks: Acks,
     /// Cancelled when clients shall end what they do, and begin nothing more.
     pub stop: CancellationToken,
+    /// Set when there is no hurry any more: pauses are [`LEISURE`] times as long.
+    pub leisure: Arc<AtomicBool>,
     /// How long one answer may take.
     pub patience: Duration,
 }
+
+/// By how much pauses are longer when there is no hurry.
+const LEISURE: u32 = 4;
 
 /// How long one answer may take by default: longer than a server needs to find out that its database does not answer.
 const PATIENCE: Duration = Duration::from_secs(25);
@@ -41,6 +47,7 @@ impl Shared {
             keys: Keys::default(),
             acks: Acks::default(),
             stop,
+            leisure: Arc::default(),
             patience: PATIENCE,
         }
     }
@@ -163,6 +170,7 @@ impl Client {
 
     /// Lets some time pass, unless it is time to stop: then false.
     pub async fn think(&mut self, longest: Duration) -> bool {
+        let longest = if self.shared.leisure.load(Ordering::Relaxed) { longest * LEISURE } else { longest };
         let pause = longest.mul_f64(self.rng.random::<f64>());
         tokio::select! {
             biased;

@@ -3,7 +3,9 @@
 use crate::clients::imap::{Depth, Session};
 use crate::clients::{Client, Fault, http, pop3};
 use crate::history::ClientId;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Mutex;
 
 /// Number of the client that looks at the first node; the one for the next has the next number.
 pub const LOOKERS: ClientId = 9001;
@@ -16,6 +18,8 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Looks at one node.
 pub struct Looker {
     pub client: Client,
+    /// RFC 1939 §4: a maildrop is one session's at a time, so lookers take turns.
+    pub maildrops: Arc<Mutex<()>>,
 }
 
 /// By what protocol it looks.
@@ -87,6 +91,8 @@ impl Looker {
     }
 
     async fn maildrop(&mut self, login: &str) -> Result<(), Fault> {
+        let maildrops = self.maildrops.clone();
+        let _turn = maildrops.lock().await;
         let mut session = match pop3::Session::open(&mut self.client, login).await {
             // RFC 1939 §3: a session whose client the network has swallowed lives for ten minutes at least, and §4: it
             // has the maildrop for itself.

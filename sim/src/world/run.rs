@@ -17,6 +17,7 @@ use gadwall_storage::mongo::MongoStore;
 use rand::seq::SliceRandom;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,9 @@ const READY: Duration = Duration::from_secs(60);
 /// How long clients go on after everything has healed: longer than a store tries anything, so that nothing that was
 /// begun before is under way any more when they stop.
 const CALM: Duration = Duration::from_secs(25);
+/// How long of it they go on as before: where recovery goes wrong it does so soon. The rest is waiting, and a machine's
+/// time is better spent on other runs.
+const HURRY: Duration = Duration::from_secs(10);
 /// How long a client may take to end what it has begun.
 const ENDED: Duration = Duration::from_secs(60);
 /// How long the last look at everything may take.
@@ -105,6 +109,7 @@ struct Run<'a> {
     stage: Stage,
     history: History,
     stop: CancellationToken,
+    leisure: Arc<AtomicBool>,
     stand: watch::Receiver<Stand>,
     look: watch::Sender<bool>,
     audit: watch::Receiver<Vec<String>>,
@@ -125,7 +130,7 @@ impl<'a> Run<'a> {
         let stop = CancellationToken::new();
         let history = History::default();
         let shared = Shared::new(plan.seed, history.clone(), ground.net(), stop.clone());
-        let book = shared.book.clone();
+        let (book, leisure) = (shared.book.clone(), shared.leisure.clone());
         let workload = Workload::draw(plan.seed, &plan.workload);
         let nodes = stage.node_names();
         let (cluster, seed) = (stage.cluster.clone(), plan.seed);
@@ -158,6 +163,7 @@ impl<'a> Run<'a> {
             stage,
             history,
             stop,
+            leisure,
             stand: heard,
             look,
             audit: audited,
@@ -212,7 +218,9 @@ impl<'a> Run<'a> {
 
     fn come_right(&mut self) {
         let away = self.leave_minority();
-        self.pass(CALM);
+        self.pass(HURRY);
+        self.leisure.store(true, Ordering::Relaxed);
+        self.pass(CALM - HURRY);
         self.stop.cancel();
         self.stage.note("clients end what they have begun");
         if !self.until("every client has ended what it had begun", ENDED, |run| {
