@@ -82,3 +82,13 @@ cases! {
     python_smtplib_imaplib_and_poplib_agree_on_every_byte = "ExactBytes.test_what_is_sent_comes_back";
     python_imaplib_gets_back_what_it_appended = "ExactBytes.test_what_is_appended_comes_back";
 }
+
+// Driven by Python, whatever it is written in.
+cases! {
+    "thunderbird_cases.py" [];
+    thunderbird_shows_folders_and_messages = "Reading.test_folders_and_messages_are_shown_with_every_byte";
+    thunderbird_shows_a_delivery = "Reading.test_a_delivery_shows_without_being_asked_for";
+    thunderbird_and_the_server_tell_each_other_of_flags = "Changing.test_flags_go_both_ways";
+    thunderbird_copies_moves_and_deletes = "Changing.test_messages_are_copied_moved_and_deleted_both_ways";
+    thunderbird_sends = "Sending.test_a_mail_is_sent_and_kept_in_sent";
+}
