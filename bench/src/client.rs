@@ -16,16 +16,17 @@ fn unexpected(reply: &str) -> io::Error {
     io::Error::other(format!("unexpected reply: {}", reply.trim_end()))
 }
 
-/// A logged-in SMTP connection.
+/// An SMTP connection that has logged in, or one that speaks LMTP and need not.
 pub struct Smtp {
     io: BufReader<TcpStream>,
     line: String,
+    /// All up to the message.
+    envelope: String,
 }
 
 impl Smtp {
     pub async fn login(port: u16, account: &Account) -> io::Result<Smtp> {
-        let mut smtp = Smtp { io: dial(port).await?, line: String::new() };
-        smtp.reply("220").await?;
+        let mut smtp = Smtp::greeted(port, "b@example.org").await?;
         smtp.say("EHLO bench.example\r\n", "250").await?;
         let token = format!("\0{}\0{}", account.user, account.pass);
         let token = base64::engine::general_purpose::STANDARD.encode(token);
@@ -33,9 +34,24 @@ impl Smtp {
         Ok(smtp)
     }
 
+    /// RFC 2033: it delivers to this user.
+    pub async fn lmtp(port: u16, to: &Account) -> io::Result<Smtp> {
+        let mut lmtp = Smtp::greeted(port, &to.user).await?;
+        lmtp.say("LHLO bench.example\r\n", "250").await?;
+        Ok(lmtp)
+    }
+
+    async fn greeted(port: u16, to: &str) -> io::Result<Smtp> {
+        let envelope = format!("MAIL FROM:<a@example.org>\r\nRCPT TO:<{to}>\r\nDATA\r\n");
+        let mut smtp = Smtp { io: dial(port).await?, line: String::new(), envelope };
+        smtp.reply("220").await?;
+        Ok(smtp)
+    }
+
     /// Sends one message, dot-stuffed already and ended with CRLF, as a pipelining client does.
     pub async fn send(&mut self, message: &[u8]) -> io::Result<()> {
-        self.say("MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n", "250").await?;
+        self.io.get_mut().write_all(self.envelope.as_bytes()).await?;
+        self.reply("250").await?;
         self.reply("250").await?;
         self.reply("354").await?;
         self.io.get_mut().write_all(message).await?;
@@ -77,14 +93,21 @@ impl Imap {
 
     /// Runs a command to its tagged OK; how many bytes came.
     pub async fn command(&mut self, command: &str) -> io::Result<u64> {
+        self.count(command).await.map(|(_, bytes)| bytes)
+    }
+
+    /// The same, and how many untagged responses came before.
+    pub async fn count(&mut self, command: &str) -> io::Result<(usize, u64)> {
         self.io.get_mut().write_all(format!("t {command}\r\n").as_bytes()).await?;
-        let mut bytes = 0;
+        let (mut responses, mut bytes) = (0, 0);
         loop {
             bytes += self.read_line().await? as u64;
             if self.line.starts_with(b"t ") {
                 let ok = self.line.starts_with(b"t OK");
-                return if ok { Ok(bytes) } else { Err(unexpected(&String::from_utf8_lossy(&self.line))) };
+                let failed = || unexpected(&String::from_utf8_lossy(&self.line));
+                return if ok { Ok((responses, bytes)) } else { Err(failed()) };
             }
+            responses += usize::from(self.line.starts_with(b"* "));
             bytes += self.skip_literal().await?;
         }
     }

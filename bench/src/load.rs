@@ -71,18 +71,26 @@ pub async fn send_through(
     count: usize,
     size: usize,
 ) -> io::Result<Burst> {
-    let next = Arc::new(AtomicUsize::new(0));
     let mut senders = Vec::new();
     for i in 0..connections {
         let server = servers[i % servers.len()];
-        let smtp = Smtp::login(server.port("smtp"), &accounts[i % accounts.len()]).await?;
-        senders.push(smtp);
+        senders.push(Smtp::login(server.port("smtp"), &accounts[i % accounts.len()]).await?);
     }
+    send_over(senders, count, Arc::new(move |number| message(number, size))).await
+}
+
+/// Sends `count` messages, each of which is made when its turn has come, over connections that are there.
+pub async fn send_over<M: AsRef<[u8]> + Send + 'static>(
+    senders: Vec<Smtp>,
+    count: usize,
+    message: Arc<dyn Fn(usize) -> M + Send + Sync>,
+) -> io::Result<Burst> {
+    let next = Arc::new(AtomicUsize::new(0));
     let began = Instant::now();
     let tasks: Vec<_> = senders
         .into_iter()
         .map(|mut smtp| {
-            let next = next.clone();
+            let (next, message) = (next.clone(), message.clone());
             tokio::spawn(async move {
                 let mut latencies = Vec::new();
                 loop {
@@ -90,9 +98,9 @@ pub async fn send_through(
                     if number >= count {
                         return io::Result::Ok(latencies);
                     }
-                    let mail = message(number, size);
+                    let mail = message(number);
                     let began = Instant::now();
-                    smtp.send(&mail).await?;
+                    smtp.send(mail.as_ref()).await?;
                     latencies.push(began.elapsed());
                 }
             })

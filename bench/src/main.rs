@@ -6,7 +6,9 @@
 
 mod client;
 mod cluster;
+mod dovecot;
 mod load;
+mod mail;
 mod report;
 mod scenario;
 mod server;
@@ -49,15 +51,18 @@ enum Scenario {
     Lookups(scenario::lookups::Args),
     /// Message bodies in the database or in files beside it
     Placement(scenario::placement::Args),
-    /// Everything of one node but placement with its defaults
+    /// Beside Dovecot, in one run
+    Compare(scenario::compare::Args),
+    /// Everything of one node but placement with its defaults, and without others beside it
     All,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let place = server::Place { binary: cli.binary.clone(), dir: cli.dir.clone() };
-    match run(&cli.scenario, &place).await {
+    let mut place =
+        server::Place { binary: cli.binary.clone(), dir: cli.dir.clone(), cores: None, load_cores: None };
+    match run(&cli.scenario, &mut place).await {
         Ok(report) => {
             report.print();
             match cli.json.as_deref().map(|file| report.write_json(file)) {
@@ -74,8 +79,12 @@ fn fail(why: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn run(scenario: &Scenario, place: &server::Place) -> std::io::Result<report::Report> {
+async fn run(scenario: &Scenario, place: &mut server::Place) -> std::io::Result<report::Report> {
     let mut report = report::Report::new(place)?;
+    if matches!(scenario, Scenario::Compare(_)) {
+        place.pin().await?;
+    }
+    let place = &*place;
     if !matches!(scenario, Scenario::Cluster(_) | Scenario::Lookups(_)) {
         report.condition("sled store, group commit");
     }
@@ -88,6 +97,7 @@ async fn run(scenario: &Scenario, place: &server::Place) -> std::io::Result<repo
         Scenario::Cluster(args) => scenario::cluster::run(place, args, &mut report).await?,
         Scenario::Lookups(args) => scenario::lookups::run(place, args, &mut report).await?,
         Scenario::Placement(args) => scenario::placement::run(place, args, &mut report)?,
+        Scenario::Compare(args) => scenario::compare::run(place, args, &mut report).await?,
         Scenario::All => {
             scenario::startup::run(place, &Default::default(), &mut report).await?;
             scenario::idle::run(place, &Default::default(), &mut report).await?;

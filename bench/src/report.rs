@@ -2,6 +2,7 @@
 
 use crate::server::Place;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -12,6 +13,9 @@ pub struct Report {
     /// Processors, memory and durability under which all of it was measured.
     conditions: String,
     figures: Vec<Figure>,
+    /// How two figures of this run compare, by name: what machines differ in does not show in them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    ratios: BTreeMap<&'static str, f64>,
 }
 
 #[derive(Serialize)]
@@ -30,7 +34,7 @@ impl Report {
             "{cores} cores; 250/OK after fsync; on this disk a bare 4 KiB append + fdatasync, one after the other: \
              {fsyncs:.0}/s"
         );
-        Ok(Report { conditions, figures: Vec::new() })
+        Ok(Report { conditions, figures: Vec::new(), ratios: BTreeMap::new() })
     }
 
     /// One more thing to know about all figures.
@@ -43,6 +47,10 @@ impl Report {
         let what = what.into();
         eprintln!("{scenario}: {what}: {value:.1} {unit}");
         self.figures.push(Figure { scenario: scenario.into(), what, value, unit });
+    }
+
+    pub fn ratio(&mut self, name: &'static str, value: f64) {
+        self.ratios.insert(name, value);
     }
 
     /// The median, 99th and 99.9th percentile of latencies.
@@ -61,6 +69,12 @@ impl Report {
         println!("| scenario | figure | value |\n|---|---|---:|");
         for f in &self.figures {
             println!("| {} | {} | {:.1} {} |", f.scenario, f.what, f.value, f.unit);
+        }
+        if !self.ratios.is_empty() {
+            println!("\n| ratio | value |\n|---|---:|");
+        }
+        for (name, value) in &self.ratios {
+            println!("| {name} | {value:.2} |");
         }
     }
 

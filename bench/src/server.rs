@@ -2,8 +2,9 @@
 
 use crate::client::http_post;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{self, Seek, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -13,9 +14,41 @@ use tokio::process::{Child, Command};
 pub struct Place {
     pub binary: PathBuf,
     pub dir: Option<PathBuf>,
+    /// The processors that servers are kept to, as taskset(1) names them; all, if none are named.
+    pub cores: Option<String>,
+    /// Those that this program keeps to, for [`Place::pin`].
+    pub load_cores: Option<String>,
 }
 
 impl Place {
+    /// Runs a program where servers run.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let Some(cores) = &self.cores else { return Command::new(program) };
+        let mut command = Command::new("taskset");
+        command.args(["-c", cores]).arg(program);
+        command
+    }
+
+    /// Keeps servers to the first processor and this program to the others, where there are several.
+    pub async fn pin(&mut self) -> io::Result<()> {
+        let cores = std::thread::available_parallelism()?.get();
+        if cores < 2 {
+            return Ok(());
+        }
+        let others = if cores == 2 { "1".to_owned() } else { format!("1-{}", cores - 1) };
+        let me = std::process::id().to_string();
+        let status = Command::new("taskset")
+            .args(["-a", "-c", "-p", &others, &me])
+            .stdout(Stdio::null())
+            .status()
+            .await?;
+        if !status.success() {
+            return Err(io::Error::other(format!("taskset: {status}")));
+        }
+        (self.cores, self.load_cores) = (Some("0".to_owned()), Some(others));
+        Ok(())
+    }
+
     pub fn scratch(&self) -> io::Result<tempfile::TempDir> {
         match &self.dir {
             Some(dir) => tempfile::tempdir_in(dir),
@@ -49,7 +82,8 @@ impl Place {
 
     async fn start_on(&self, dir: tempfile::TempDir, args: &[&str]) -> io::Result<Server> {
         let began = Instant::now();
-        let mut child = Command::new(&self.binary)
+        let mut child = self
+            .command(&self.binary)
             .args(["--smtp", "0", "--imap", "0", "--pop3", "0", "--http", "0", "--quota", "1000GB"])
             .args(args)
             .arg("--data")
@@ -127,17 +161,7 @@ impl Server {
 
     /// Bytes the store takes on disk.
     pub fn disk_bytes(&self) -> io::Result<u64> {
-        fn below(dir: &std::path::Path) -> io::Result<u64> {
-            use std::os::unix::fs::MetadataExt;
-            let mut sum = 0;
-            for entry in std::fs::read_dir(dir)? {
-                let entry = entry?;
-                let meta = entry.metadata()?;
-                sum += if meta.is_dir() { below(&entry.path())? } else { meta.blocks() * 512 };
-            }
-            Ok(sum)
-        }
-        below(self.dir.path())
+        blocks_below(self.dir.path())
     }
 
     /// Stops it cleanly and starts it again on the same store.
@@ -148,4 +172,20 @@ impl Server {
         self.child.wait().await?;
         place.start_on(self.dir, &[]).await
     }
+}
+
+/// Bytes that files below a directory take on disk, in whole blocks.
+pub fn blocks_below(dir: &Path) -> io::Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    let mut sum = 0;
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let meta = match entry.metadata() {
+            // Renamed or removed since it was listed.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            meta => meta?,
+        };
+        sum += if meta.is_dir() { blocks_below(&entry.path())? } else { meta.blocks() * 512 };
+    }
+    Ok(sum)
 }

@@ -1,6 +1,7 @@
 //! The scenarios.
 
 pub mod cluster;
+pub mod compare;
 pub mod fetch;
 pub mod idle;
 pub mod ingest;

@@ -3,6 +3,10 @@
 use super::{Form, Manifest, Staged, base64_piece};
 use crate::{Result, StoreError};
 use bytes::Bytes;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::get_frame_content_size;
 
 /// Content bytes in each chunk of a blob but the last.
 pub const CHUNK_LEN: usize = 64 << 10;
@@ -15,6 +19,34 @@ const ZSTD: u8 = 1;
 const LEVEL: i32 = 3;
 /// Below this compression gains nothing worth a frame header.
 const WORTH_COMPRESSING: usize = 128;
+
+/// Contexts of zstd that nobody works with just now: a new one costs more than what it does to a small message.
+struct Idle<T>(Mutex<Vec<T>>);
+
+/// As many are kept of each kind: one that compresses takes more than a megabyte.
+const KEPT: usize = 4;
+
+static COMPRESSORS: Idle<Compressor<'static>> = Idle(Mutex::new(Vec::new()));
+static DECOMPRESSORS: Idle<Decompressor<'static>> = Idle(Mutex::new(Vec::new()));
+
+impl<T> Idle<T> {
+    /// Works with one that is there, or else with a new one.
+    fn with<R>(
+        &self,
+        new: impl FnOnce() -> io::Result<T>,
+        work: impl FnOnce(&mut T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = kept().pop();
+        let mut context = found.map_or_else(new, Ok)?;
+        let done = work(&mut context);
+        let mut kept = kept();
+        if kept.len() < KEPT {
+            kept.push(context);
+        }
+        done
+    }
+}
 
 /// How many chunks content of `stored_len` bytes has. Empty content has one, empty chunk.
 pub fn chunk_count(stored_len: u64) -> u32 {
@@ -45,7 +77,8 @@ pub fn chunks<'a>(
 fn pack(content: &[u8]) -> Result<Bytes> {
     if content.len() >= WORTH_COMPRESSING {
         let mut out = vec![ZSTD];
-        let frame = zstd::bulk::compress(content, LEVEL)
+        let frame = COMPRESSORS
+            .with(|| Compressor::new(LEVEL), |compressor| compressor.compress(content))
             .map_err(|e| StoreError::unavailable(format!("compression failed: {e}")))?;
         if frame.len() + frame.len() / 16 < content.len() {
             out.extend_from_slice(&frame);
@@ -64,9 +97,15 @@ pub fn unpack(stored: &[u8]) -> Result<Bytes> {
     match stored.split_first() {
         Some((&RAW, content)) if content.len() <= CHUNK_LEN => Ok(Bytes::copy_from_slice(content)),
         Some((&RAW, _)) => Err(corrupt("is too long")),
-        Some((&ZSTD, frame)) => zstd::bulk::decompress(frame, CHUNK_LEN)
-            .map(Bytes::from)
-            .map_err(|e| corrupt(&format!("does not decompress: {e}"))),
+        Some((&ZSTD, frame)) => {
+            // As its header says; no more than a chunk is made room for, whatever that is.
+            let said = get_frame_content_size(frame).ok().flatten();
+            let len = said.map_or(CHUNK_LEN, |len| len.min(CHUNK_LEN as u64) as usize);
+            DECOMPRESSORS
+                .with(Decompressor::new, |decompressor| decompressor.decompress(frame, len))
+                .map(Bytes::from)
+                .map_err(|e| corrupt(&format!("does not decompress: {e}")))
+        }
         Some((tag, _)) => Err(corrupt(&format!("has the unknown form {tag}"))),
         None => Err(corrupt("is empty")),
     }
