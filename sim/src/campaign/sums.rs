@@ -76,13 +76,17 @@ impl Sums {
         if self.runs < BATCH {
             return Vec::new();
         }
-        let missed = REQUIRED.iter().filter(|mark| !self.counts.get(**mark).is_some_and(|count| *count > 0));
+        let missed = REQUIRED.iter().filter(|mark| !self.has(mark));
         missed.map(|mark| mark.to_string()).chain(self.not_struck().map(|kind| mark(&kind))).collect()
     }
 
     /// The kinds of faults of which none has struck.
     pub(super) fn not_struck(&self) -> impl Iterator<Item = Kind> {
-        Kind::ALL.into_iter().filter(|kind| !self.counts.get(&mark(kind)).is_some_and(|count| *count > 0))
+        Kind::ALL.into_iter().filter(|kind| !self.has(&mark(kind)))
+    }
+
+    fn has(&self, mark: &str) -> bool {
+        self.counts.get(mark).is_some_and(|count| *count > 0)
     }
 
     /// Says what has not been lived through, if anything.
