@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 /// How long clients work.
 const WORK: Duration = Duration::from_secs(40);
 const SEEDS: std::ops::Range<u64> = 1..11;
+/// Of so many runs in which nodes die, in one a mail is on its way just then: 7 of 40 have been measured to be such.
+const MANY: u64 = 60;
 
 type Outcomes = Result<(), Box<dyn std::error::Error>>;
 
@@ -248,7 +250,10 @@ fn trouble() -> impl FnMut(&mut turmoil::Sim) {
 #[test]
 fn nodes_that_die_or_are_cut_off_cost_clients_a_reconnect_and_no_mail() {
     let mut total: BTreeMap<String, u64> = BTreeMap::new();
-    for seed in SEEDS {
+    let has_happened =
+        |total: &BTreeMap<String, u64>| total["session lost"] > 0 && total["mail sent again"] > 0;
+    // A mail is on its way for some milliseconds only: it takes some seeds until a node dies just then.
+    for seed in SEEDS.start.. {
         let ran = Scene::set(seed).play(trouble());
         assert!(ran.findings().is_empty(), "seed {seed}: {}", story(&ran));
         for (mark, count) in ran.marks() {
@@ -259,6 +264,9 @@ fn nodes_that_die_or_are_cut_off_cost_clients_a_reconnect_and_no_mail() {
             |event: &&Event| matches!(event.what, What::Ended { outcome: Outcome::Acknowledged(_), .. });
         let during = |event: &&Event| (20..32).contains(&event.at.as_secs());
         assert!(ran.events.iter().filter(during).filter(served).count() > 0, "seed {seed}");
+        if seed + 1 >= SEEDS.end && has_happened(&total) {
+            return;
+        }
+        assert!(seed < MANY, "no session was lost, or no mail sent again: {total:#?}");
     }
-    assert!(total["session lost"] > 0 && total["mail sent again"] > 0, "{total:#?}");
 }
